@@ -1,0 +1,1 @@
+"""Settings: typed, frozen, loaded once at the edge and handed down in pieces."""

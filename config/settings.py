@@ -1,0 +1,194 @@
+"""Settings: `base.toml`, one profile over it, secrets from the environment. Frozen; an unknown key is an error.
+
+Nothing that can lose money has a default, so a limit that is missing stops the program at load; limits that
+contradict each other are refused with both names and both values (I23).
+"""
+
+import os
+import tomllib
+from decimal import Decimal
+from pathlib import Path
+from typing import Annotated, Any, Literal, Self
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+
+from trading.errors import SetupFailed
+
+ROOT = Path(__file__).resolve().parent.parent
+PROFILES = Path(__file__).resolve().parent
+
+Timeframe = Literal["15m", "1h", "4h", "1d"]
+Positive = Annotated[Decimal, Field(gt=0, allow_inf_nan=False)]
+NotNegative = Annotated[Decimal, Field(ge=0, allow_inf_nan=False)]
+
+
+class Part(BaseModel):
+    """One section of the settings: frozen, and a key it does not know is an error."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+class Paths(Part):
+    """Places. What the project ships is found from the checkout; what it makes lies under `SLIPWAY_HOME`, if that is
+    set (a container's volume, a test's folder), else in the checkout too."""
+
+    state: Path
+    published: Path
+    sql: Path
+    sample: Path
+
+    @model_validator(mode="after")
+    def _anchored(self) -> Self:
+        home = Path(os.environ.get("SLIPWAY_HOME") or ROOT).absolute()
+        for name, anchor in (("state", home), ("published", home), ("sql", ROOT), ("sample", ROOT)):
+            object.__setattr__(self, name, anchor / getattr(self, name))
+        return self
+
+    @property
+    def build(self) -> Path:
+        """The private file that flows write to."""
+        return self.state / "build" / "warehouse.duckdb"
+
+    @property
+    def reports(self) -> Path:
+        return self.state / "reports"
+
+    @property
+    def journals(self) -> Path:
+        return self.state / "journals"
+
+
+class Warehouse(Part):
+    """How the build file is opened."""
+
+    lock_wait_s: Annotated[float, Field(gt=0)]
+    memory_limit: str
+    threads: Annotated[int, Field(gt=0)]
+
+
+class Validation(Part):
+    """Thresholds of the checks; a batch beyond one of them is refused."""
+
+    max_gap_candles: Annotated[int, Field(gt=0)]
+    max_missing_share: Annotated[float, Field(ge=0, le=1)]
+    max_jump_ratio: Annotated[float, Field(gt=1)]
+    max_quarantined_share: Annotated[float, Field(ge=0, le=1)]
+
+
+class Instrument(Part):
+    """A spot instrument and the perpetual that it is traded on."""
+
+    futures: str
+    tick_usd: Positive
+    lot_base: Positive
+    maximum_lots: Annotated[int, Field(gt=0)]
+
+
+class Costs(Part):
+    """What a trade costs: Kraken's fees, and the models of slippage, basis and latency."""
+
+    taker_fee_percent: NotNegative
+    maker_fee_percent: Decimal
+    slippage_bps: NotNegative
+    basis_bps: Decimal
+    latency_ms: Annotated[int, Field(gt=0)]
+
+
+class Risk(Part):
+    """Limits. None has a default."""
+
+    starting_cash_usd: Positive
+    risk_per_trade_percent: Positive
+    max_notional_percent: Positive
+    max_positions: Annotated[int, Field(gt=0)]
+    max_daily_loss_percent: Positive
+    max_drawdown_percent: Positive
+    cooldown_minutes: Annotated[int, Field(ge=0)]
+
+    @model_validator(mode="after")
+    def _consistent(self) -> Self:
+        pairs = (
+            ("risk_per_trade_percent", "max_daily_loss_percent"),
+            ("max_daily_loss_percent", "max_drawdown_percent"),
+        )
+        for small, large in pairs:
+            if getattr(self, small) > getattr(self, large):
+                raise ValueError(
+                    f"risk.{small} = {getattr(self, small)} exceeds risk.{large} = {getattr(self, large)}: "
+                    "one normal loss would trip the halt"
+                )
+        return self
+
+
+class Strategy(Part):
+    """Which file decides, on which candles."""
+
+    name: Annotated[str, Field(pattern=r"^signals_[a-z0-9_]+$")]
+    timeframe: Timeframe
+    instruments: Annotated[tuple[str, ...], Field(min_length=1)]
+
+
+class Alerts(Part):
+    """Where alerts go: Apprise URLs."""
+
+    urls: tuple[str, ...]
+
+
+class Session(Part):
+    """One bounded trading session."""
+
+    name: Annotated[str, Field(pattern=r"^[a-z0-9-]+$")]
+    candles: Annotated[int, Field(gt=0)]
+
+
+class Settings(Part):
+    """Everything, validated together; handed down in pieces, never whole."""
+
+    paths: Paths
+    warehouse: Warehouse
+    validation: Validation
+    instruments: dict[str, Instrument]
+    costs: Costs
+    risk: Risk
+    strategy: Strategy
+    alerts: Alerts
+    session: Session
+
+    @model_validator(mode="after")
+    def _instruments_known(self) -> Self:
+        unknown = sorted(set(self.strategy.instruments) - set(self.instruments))
+        if unknown:
+            raise ValueError(f"strategy.instruments names {unknown}, which [instruments] does not describe")
+        return self
+
+
+def load_settings(profile: str = "paper") -> Settings:
+    """Settings of one profile; `profile` is the name of a file beside `base.toml`, without its ending.
+
+    Raises:
+        SetupFailed: the profile does not exist, is not TOML, or a key is missing, unknown or contradictory.
+    """
+    path = PROFILES / f"{profile}.toml"
+    if profile == "base" or not path.is_file():
+        known = sorted(file.stem for file in PROFILES.glob("*.toml") if file.stem != "base")
+        raise SetupFailed(f"There is no profile {profile!r}; config/ has {', '.join(known)}.")
+    try:
+        merged = _merge(_read(PROFILES / "base.toml"), _read(path))
+        return Settings.model_validate(merged)
+    except tomllib.TOMLDecodeError as error:
+        raise SetupFailed(f"config/{profile}.toml or config/base.toml is not TOML: {error}") from error
+    except ValidationError as error:
+        places = "; ".join(f"{'.'.join(map(str, e['loc'])) or 'settings'}: {e['msg']}" for e in error.errors())
+        raise SetupFailed(f"The settings of profile {profile!r} can't be used: {places}.") from error
+
+
+def _read(path: Path) -> dict[str, Any]:
+    return tomllib.loads(path.read_text(encoding="utf-8"))
+
+
+def _merge(base: dict[str, Any], over: dict[str, Any]) -> dict[str, Any]:
+    merged = dict(base)
+    for key, value in over.items():
+        inner = merged.get(key)
+        merged[key] = _merge(inner, value) if isinstance(inner, dict) and isinstance(value, dict) else value
+    return merged

@@ -1,0 +1,1 @@
+"""What a running process needs: clock, journal, alerts, processes, the command line."""

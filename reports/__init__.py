@@ -1,0 +1,1 @@
+"""Rows in, one offline page and pictures out. Reads, never decides."""

@@ -1,0 +1,279 @@
+"""The values of the core: frozen, flat, whole numbers.
+
+Units, everywhere in `trading/` and `exchange/`: prices in ticks, quantities in lots, money in 1e-8 USD (`_e8`),
+times in microseconds since 1970 UTC (`at`, `_at`, `_us`), shares in parts per million (`_ppm`). A side is +1 for
+buy or long, -1 for sell or short, 0 for none. Every value is a NamedTuple of int64, so that numba compiles the very
+source that Python interprets.
+
+Stated extremes, inside which no product overflows 64 bits (see `scaled`): equity to 1e9 USD, a price to 1e9 ticks,
+a quantity to 1e9 lots, a notional to 4e10 USD.
+"""
+
+import hashlib
+from enum import IntEnum
+from typing import NamedTuple
+
+from trading.compiled import rule
+
+E8 = 100_000_000
+PPM = 1_000_000
+DAY_US = 86_400_000_000
+
+
+class EventKind(IntEnum):
+    """What happened."""
+
+    CANDLE = 1  # a candle of the decision timeframe closed: price = close
+    SIGNAL = 2  # a strategy proposes a trade: side, price, stop_distance, target_*_distance, score
+    PRICE = 3  # the futures market moved: price = mark, bid, ask, index_price
+    FILL = 4  # an order traded: role, side, lots, price, fee_e8, signal_at
+    PLACED = 5  # the venue confirmed an order: role, signal_at
+    REFUSED = 6  # the venue said no: role, signal_at, reason
+    CANCELLED = 7  # an order is gone without (further) fills: role, lots left, signal_at, reason
+    FUNDING = 8  # money paid (+) or received (-) for holding: amount_e8
+    TRANSFER = 9  # deposits and withdrawals, kept out of results: amount_e8
+    TIMER = 10  # nothing but the time
+    COMMAND = 11  # a person's word: reason = Command
+
+
+class Role(IntEnum):
+    """What an order is for; with the instrument and the signal's close it is the order's identity."""
+
+    NONE = 0
+    ENTRY = 1
+    STOP = 2
+    TARGET_1 = 3
+    TARGET_2 = 4
+    TARGET_3 = 5
+    TARGET_4 = 6
+    EXIT = 7
+
+
+class IntentKind(IntEnum):
+    """What to do with an order."""
+
+    PLACE = 1
+    CANCEL = 2
+    EDIT = 3
+
+
+class OrderType(IntEnum):
+    """How an order trades."""
+
+    MARKET = 1
+    LIMIT = 2
+    STOP = 3  # a market order once the mark touches `price`
+
+
+class Phase(IntEnum):
+    """Where one instrument's trade stands. In-flight phases are states of their own: nothing in flight is stale."""
+
+    FLAT = 0
+    ENTERING = 1
+    OPEN = 2
+    CLOSING = 3
+
+
+class Command(IntEnum):
+    """What a person can say to a session."""
+
+    HALT = 1
+    RESUME = 2
+    FLATTEN = 3
+
+
+class Decision(IntEnum):
+    """Why a signal was taken or not; the number is stored, the name is shown."""
+
+    NONE = 0
+    ENTERED = 1
+    IN_POSITION = 2
+    HALTED = 3
+    DAILY_LOSS = 4
+    DRAWDOWN = 5
+    MAX_POSITIONS = 6
+    BELOW_MINIMUM = 7
+    NO_STOP = 8
+    COOLDOWN = 9
+    STALE = 10
+    BASIS = 11
+    SPREAD = 12
+    SHOCK = 13
+    EXPOSURE = 14
+    MARGIN = 15
+    CORRELATION = 16
+    INSTRUMENT_STATE = 17
+
+
+class Event(NamedTuple):
+    """One thing that happened, in the order of the venue's clock. Fields a kind does not use are 0."""
+
+    kind: int
+    at: int
+    instrument: int = 0
+    role: int = 0
+    side: int = 0
+    lots: int = 0
+    price: int = 0
+    bid: int = 0
+    ask: int = 0
+    index_price: int = 0
+    fee_e8: int = 0
+    amount_e8: int = 0
+    signal_at: int = 0
+    stop_distance: int = 0
+    target_1_distance: int = 0
+    target_2_distance: int = 0
+    target_3_distance: int = 0
+    target_4_distance: int = 0
+    score: int = 0
+    reason: int = 0
+
+
+class Intent(NamedTuple):
+    """What the core wants done at the venue. `signal_at` is the close of the candle that the trade comes from."""
+
+    kind: int
+    instrument: int
+    role: int
+    order_type: int
+    side: int
+    lots: int
+    price: int
+    reduce_only: int
+    signal_at: int
+    revision: int
+    expires_at: int
+
+
+NO_INTENT = Intent(0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0)
+CAPACITY = 8  # a fill can ask for a stop and four targets at once; cancels of all of them are five
+
+
+class Intents(NamedTuple):
+    """Up to `CAPACITY` intents in the order in which they must reach the venue."""
+
+    number: int
+    items: tuple[Intent, Intent, Intent, Intent, Intent, Intent, Intent, Intent]
+
+
+NO_INTENTS = Intents(0, (NO_INTENT,) * 8)
+
+
+class Account(NamedTuple):
+    """What all instruments of a session share."""
+
+    cash_e8: int  # deposits, realised profit and loss, fees, funding
+    unrealized_e8: int  # of all open positions, at their last price
+    transferred_e8: int  # net deposits since the start, kept out of results
+    peak_e8: int  # highest equity seen, transfers taken out
+    day: int  # UTC day number of the last event
+    day_start_e8: int  # equity at its 00:00 UTC
+    losses_in_a_row: int
+    halted: int  # a Decision that stops entries until a person resumes; 0 is none
+    open_positions: int
+    long_notional_e8: int
+    short_notional_e8: int
+
+
+class Slot(NamedTuple):
+    """One instrument's trade."""
+
+    phase: int
+    side: int
+    lots: int  # held now
+    wanted_lots: int  # asked for by the entry
+    cost_e8: int  # notional of the lots held, at their entry prices
+    realized_e8: int  # of this trade, before fees
+    fees_e8: int  # of this trade
+    funding_e8: int  # of this trade
+    unrealized_e8: int
+    last_price: int  # close or mark last seen
+    signal_at: int  # identity of the trade
+    entered_at: int
+    stop_price: int
+    stop_distance: int
+    target_1_distance: int
+    target_2_distance: int
+    target_3_distance: int
+    target_4_distance: int
+    targets_done: int
+    revision: int  # of the stop order
+    cooldown_until: int
+    decision: int  # a Decision: the answer to the last signal
+
+
+class State(NamedTuple):
+    """All that `step` knows: the account, and the slot of the event's instrument."""
+
+    account: Account
+    slot: Slot
+
+
+class Rules(NamedTuple):
+    """The venue's facts about one instrument, and the limits of the session. Data, never a mode."""
+
+    unit_e8: int  # value of one lot times one tick
+    minimum_lots: int
+    maximum_lots: int
+    taker_fee_ppm: int
+    maker_fee_ppm: int
+    risk_ppm: int  # of equity, lost when the stop is hit at its price
+    max_notional_ppm: int  # of equity, for one position
+    max_positions: int
+    max_daily_loss_ppm: int  # of the day's first equity; entries stop until 00:00 UTC
+    max_drawdown_ppm: int  # of peak equity; entries stop until a person resumes
+    cooldown_us: int  # after an exit, per instrument
+
+
+FLAT = Slot(0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0)
+
+
+def opening(cash_e8: int) -> Account:
+    """Account of a session that starts with `cash_e8` and no position."""
+    return Account(cash_e8, 0, 0, cash_e8, -1, cash_e8, 0, 0, 0, 0, 0)
+
+
+@rule
+def equity_e8(account: Account) -> int:
+    """Cash and open profit, in 1e-8 USD."""
+    return account.cash_e8 + account.unrealized_e8
+
+
+@rule
+def scaled(value: int, numerator: int, denominator: int) -> int:
+    """`value * numerator // denominator` without forming the product, for 64-bit numbers.
+
+    Exact while `denominator * numerator` and `value // denominator * numerator` fit 63 bits.
+    """
+    return value // denominator * numerator + value % denominator * numerator // denominator
+
+
+@rule
+def with_intent(intents: Intents, intent: Intent) -> Intents:
+    """`intents` with one more at the end. A ninth is a broken invariant."""
+    assert intents.number < 8
+    n = intents.number
+    items = intents.items
+    return Intents(
+        n + 1,
+        (
+            intent if n == 0 else items[0],
+            intent if n == 1 else items[1],
+            intent if n == 2 else items[2],
+            intent if n == 3 else items[3],
+            intent if n == 4 else items[4],
+            intent if n == 5 else items[5],
+            intent if n == 6 else items[6],
+            intent if n == 7 else items[7],
+        ),
+    )
+
+
+def client_order_id(strategy: str, instrument: str, signal_at: int, role: int, revision: int = 0) -> str:
+    """The one id an intent has, for ever: a restarted process proposes the same intent, not a similar one (I11).
+
+    `slw-` and 96 bits of SHA-256 in hex, 28 characters: inside the venue's 100, and a prefix to know our own by.
+    """
+    text = f"{strategy}|{instrument}|{signal_at}|{Role(role).name}|{revision}"
+    return "slw-" + hashlib.sha256(text.encode()).hexdigest()[:24]

@@ -1,0 +1,1 @@
+"""One small pure function per rule, each with its golden cases."""
