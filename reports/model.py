@@ -1,0 +1,85 @@
+"""What a report is made of: plain values and frames, put together by the caller."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+
+import polars as pl
+
+from trading.metrics import Metrics, TradeColumns, measure
+
+MOMENT, NUMBER, TEXT = pl.Datetime("us", "UTC"), pl.Float64(), pl.String()
+
+CANDLE_SCHEMA = pl.Schema({
+    "opened_at": MOMENT,
+    "open": NUMBER,
+    "high": NUMBER,
+    "low": NUMBER,
+    "close": NUMBER,
+    "volume": NUMBER,
+})  # fmt: skip
+INDICATORS = ("ema_20", "ema_50")  # columns a candle frame may have besides; null during warm-up
+
+TRADE_SCHEMA = pl.Schema({
+    "trade_no": pl.Int64(),
+    "instrument": TEXT,
+    "side": TEXT,  # long | short
+    "quantity_base": NUMBER,
+    "signal_at": MOMENT,
+    "entered_at": MOMENT,
+    "entry_price": NUMBER,
+    "stop_price": NUMBER,  # null: none was set
+    "target_price": NUMBER,  # null: none was set
+    "exited_at": MOMENT,
+    "exit_price": NUMBER,
+    "exit_reason": TEXT,  # stop | target | end
+    "gross_pnl_usd": NUMBER,
+    "fees_usd": NUMBER,
+    "slippage_usd": NUMBER,
+    "net_pnl_usd": NUMBER,  # after fees and slippage
+    "r_multiple": NUMBER,
+    "ambiguous": pl.Boolean(),  # its last candle touched stop and target
+})  # fmt: skip
+
+EQUITY_SCHEMA = pl.Schema({"at": MOMENT, "equity_usd": NUMBER, "drawdown_percent": NUMBER})
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class BacktestView:
+    """Everything the report shows. Frames are in order of time and hold the columns of the schemas above."""
+
+    title: str
+    strategy: str
+    strategy_sql: str
+    timeframe: str
+    timeframe_us: int
+    run_id: str
+    created_at: datetime  # aware
+    hashes: Mapping[str, str]  # what the run id stands for: strategy, data, configuration, lock file
+    code_version: str
+    command: str  # repeats the run
+    data_sources: tuple[str, ...]  # one sentence each
+    assumptions: tuple[str, ...]  # one sentence each
+    configuration: tuple[tuple[str, str], ...]
+    metrics: Metrics
+    candles: Mapping[str, pl.DataFrame]  # by instrument, in the order of the tabs
+    trades: pl.DataFrame
+    equity: pl.DataFrame
+    decisions: Mapping[str, int] = field(default_factory=dict)  # what became of the signals, and of how many
+
+
+def metrics_of(trades: pl.DataFrame, equity: pl.DataFrame, starting_usd: float) -> Metrics:
+    """Metrics of frames that hold the columns of `TRADE_SCHEMA` and `EQUITY_SCHEMA`."""
+    return measure(
+        at=equity["at"].dt.epoch("us").to_numpy(),
+        equity_usd=equity["equity_usd"].to_numpy(),
+        starting_usd=starting_usd,
+        trades=TradeColumns(
+            entered_at=trades["entered_at"].dt.epoch("us").to_numpy(),
+            exited_at=trades["exited_at"].dt.epoch("us").to_numpy(),
+            net_pnl_usd=trades["net_pnl_usd"].to_numpy(),
+            fees_usd=trades["fees_usd"].to_numpy(),
+            slippage_usd=trades["slippage_usd"].to_numpy(),
+            r_multiple=trades["r_multiple"].to_numpy(),  # polars hands out null as NaN
+        ),
+    )
