@@ -24,7 +24,7 @@ class EventKind(IntEnum):
     """What happened."""
 
     CANDLE = 1  # a candle of the decision timeframe closed: price = close
-    SIGNAL = 2  # a strategy proposes a trade: side, price, stop_distance, target_*_distance, score
+    SIGNAL = 2  # a strategy proposes a trade: side, price, signal_at, stop_distance, target_*_distance, score
     PRICE = 3  # the futures market moved: price = mark, bid, ask, index_price
     FILL = 4  # an order traded: role, side, lots, price, fee_e8, signal_at
     PLACED = 5  # the venue confirmed an order: role, signal_at
@@ -130,6 +130,9 @@ class Event(NamedTuple):
     reason: int = 0
 
 
+NO_EVENT = Event(0, 0)
+
+
 class Intent(NamedTuple):
     """What the core wants done at the venue. `signal_at` is the close of the candle that the trade comes from."""
 
@@ -147,17 +150,16 @@ class Intent(NamedTuple):
 
 
 NO_INTENT = Intent(0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0)
-CAPACITY = 8  # a fill can ask for a stop and four targets at once; cancels of all of them are five
 
 
 class Intents(NamedTuple):
-    """Up to `CAPACITY` intents in the order in which they must reach the venue."""
+    """What one event leads to, in the order in which it must reach the venue: one intent per role at most."""
 
     number: int
-    items: tuple[Intent, Intent, Intent, Intent, Intent, Intent, Intent, Intent]
+    items: tuple[Intent, Intent, Intent, Intent, Intent, Intent, Intent]
 
 
-NO_INTENTS = Intents(0, (NO_INTENT,) * 8)
+NO_INTENTS = Intents(0, (NO_INTENT,) * 7)
 
 
 class Account(NamedTuple):
@@ -166,39 +168,46 @@ class Account(NamedTuple):
     cash_e8: int  # deposits, realised profit and loss, fees, funding
     unrealized_e8: int  # of all open positions, at their last price
     transferred_e8: int  # net deposits since the start, kept out of results
-    peak_e8: int  # highest equity seen, transfers taken out
+    peak_e8: int  # highest equity seen; moved by each transfer, so that money put in or taken out is no result
     day: int  # UTC day number of the last event
-    day_start_e8: int  # equity at its 00:00 UTC
+    day_start_e8: int  # equity at its 00:00 UTC; moved by each transfer
+    day_low_e8: int  # lowest equity since; moved by each transfer
     losses_in_a_row: int
     halted: int  # a Decision that stops entries until a person resumes; 0 is none
-    open_positions: int
-    long_notional_e8: int
+    open_positions: int  # held, or on their way: what is in flight counts (I10)
+    long_notional_e8: int  # held, at entry prices, and on its way, at the signal's
     short_notional_e8: int
 
 
 class Slot(NamedTuple):
-    """One instrument's trade."""
+    """One instrument's trade, and its orders that rest at the venue or are on their way there."""
 
     phase: int
     side: int
     lots: int  # held now
-    wanted_lots: int  # asked for by the entry
+    wanted_lots: int  # asked for by the entry and not filled yet
     cost_e8: int  # notional of the lots held, at their entry prices
     realized_e8: int  # of this trade, before fees
     fees_e8: int  # of this trade
     funding_e8: int  # of this trade
     unrealized_e8: int
-    last_price: int  # close or mark last seen
-    signal_at: int  # identity of the trade
-    entered_at: int
-    stop_price: int
+    last_price: int  # close, mark or fill last seen
+    signal_at: int  # identity of the trade; kept when it is over, so that no signal trades twice (I11)
+    signal_price: int  # close at which it was given
+    entered_at: int  # time of the first fill
     stop_distance: int
     target_1_distance: int
     target_2_distance: int
     target_3_distance: int
     target_4_distance: int
-    targets_done: int
-    revision: int  # of the stop order
+    stop_price: int
+    stop_lots: int
+    target_1_lots: int
+    target_2_lots: int
+    target_3_lots: int
+    target_4_lots: int
+    exit_lots: int
+    revision: int  # how often this trade has sent orders: the next one's number
     cooldown_until: int
     decision: int  # a Decision: the answer to the last signal
 
@@ -226,12 +235,12 @@ class Rules(NamedTuple):
     cooldown_us: int  # after an exit, per instrument
 
 
-FLAT = Slot(0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0)
+FLAT = Slot(*(0,) * len(Slot._fields))
 
 
 def opening(cash_e8: int) -> Account:
     """Account of a session that starts with `cash_e8` and no position."""
-    return Account(cash_e8, 0, 0, cash_e8, -1, cash_e8, 0, 0, 0, 0, 0)
+    return Account(cash_e8, 0, 0, cash_e8, -1, cash_e8, cash_e8, 0, 0, 0, 0, 0)
 
 
 @rule
@@ -251,8 +260,8 @@ def scaled(value: int, numerator: int, denominator: int) -> int:
 
 @rule
 def with_intent(intents: Intents, intent: Intent) -> Intents:
-    """`intents` with one more at the end. A ninth is a broken invariant."""
-    assert intents.number < 8
+    """`intents` with one more at the end. An eighth is a broken invariant."""
+    assert intents.number < 7
     n = intents.number
     items = intents.items
     return Intents(
@@ -265,7 +274,6 @@ def with_intent(intents: Intents, intent: Intent) -> Intents:
             intent if n == 4 else items[4],
             intent if n == 5 else items[5],
             intent if n == 6 else items[6],
-            intent if n == 7 else items[7],
         ),
     )
 

@@ -1,0 +1,458 @@
+"""An exchange in memory, at bar resolution: candles only, pessimistic, fast.
+
+What it assumes, in every mode:
+
+* A signal is acted on at the first close at which it is known. Its market entry fills at the next candle's open,
+  `latency_us` after the later of that open and the moment it was sent, slipped.
+* Then stop and targets may trade in that very candle. A candle does not say when, so such a fill bears the candle's
+  last microsecond. When stop and target both lie inside a candle the stop comes first, and the fill is marked
+  ambiguous; a target that the open has already passed is certain, and comes before.
+* Orders fill whole. Stops slip like market orders; targets fill at their limit or the better open. All pay the taker
+  fee, and there is no funding.
+* Instruments that close together move together: first all opens, then what happens inside the candles, then all
+  closes, then all signals, each in the order of the instruments.
+
+`advance` is that story once, over plain tuples and lists. `Simulator` steps it, interpreted, for a session; `fold`
+compiles it and runs it over whole tables for a backtest. Prices in ticks, quantities in lots, money in 1e-8 USD.
+"""
+
+from collections.abc import Sequence
+from typing import Any, NamedTuple, TypeAlias
+
+import numpy as np
+from numpy.typing import NDArray
+
+from exchange.matching import fee_e8, limit_price, limit_touched, market_price, stop_reference, stop_touched
+from trading.compiled import routine, rule, story
+from trading.model import (
+    FLAT,
+    NO_EVENT,
+    NO_INTENTS,
+    Account,
+    Event,
+    EventKind,
+    IntentKind,
+    Intents,
+    Phase,
+    Role,
+    Rules,
+    Slot,
+    State,
+    equity_e8,
+)
+from trading.rules.accounting import notional_e8
+from trading.step import step
+
+Table: TypeAlias = NDArray[np.int64]
+Rows: TypeAlias = Any  # a Table or a sequence of its tuples: both are rows[row][column]
+
+
+class Candle(NamedTuple):
+    """One closed candle of the futures market; a row of the candle table."""
+
+    instrument: int
+    opened_at: int
+    closed_at: int
+    open: int
+    high: int
+    low: int
+    close: int
+
+
+class Signal(NamedTuple):
+    """One proposal of a strategy; a row of the signal table."""
+
+    instrument: int
+    signal_at: int  # close of its candle
+    known_at: int  # earliest close at which it could be acted on
+    side: int
+    price: int
+    stop_distance: int
+    target_1_distance: int
+    target_2_distance: int
+    target_3_distance: int
+    target_4_distance: int
+    score: int
+
+
+class Costs(NamedTuple):
+    """What the simulated market adds to the venue's fees."""
+
+    slippage_ppm: int
+    latency_us: int  # from an order's sending to its fill; at least 1, less than a candle
+
+
+class Fill(NamedTuple):
+    """One trade of one order; a row of the fill table."""
+
+    at: int
+    instrument: int
+    role: int
+    side: int
+    lots: int
+    price: int
+    fee_e8: int
+    slippage_e8: int  # inside the price already
+    signal_at: int
+    ambiguous: int  # 1: a target lay inside the same candle
+    stop_price: int  # of an entry: the levels that protect it from here; else 0
+    target_price: int
+
+
+class Verdict(NamedTuple):
+    """What became of a signal; a row of the decision table."""
+
+    at: int
+    instrument: int
+    signal_at: int
+    side: int
+    decision: int  # a Decision
+
+
+class Valuation(NamedTuple):
+    """The account at one close; a row of the equity table."""
+
+    at: int
+    equity_e8: int
+
+
+class Order(NamedTuple):
+    """One order at the simulated venue; without lots there is none."""
+
+    side: int
+    lots: int
+    price: int
+    signal_at: int
+    placed_at: int
+
+
+NO_ORDER = Order(0, 0, 0, 0, 0)
+Book: TypeAlias = tuple[Order, Order, Order, Order, Order, Order, Order, Order]  # an instrument's orders, by role
+NO_ORDERS: Book = (NO_ORDER, NO_ORDER, NO_ORDER, NO_ORDER, NO_ORDER, NO_ORDER, NO_ORDER, NO_ORDER)
+NO_FILL = Fill(0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0)
+NO_VERDICT = Verdict(0, 0, 0, 0, 0)
+
+AT_OPEN, INSIDE, CLOSED = 0, 1, 2  # the stages of a candle; orders trade in the first two
+
+
+class World(NamedTuple):
+    """All that changes while time goes by, but the account. Lists and an array, changed in place."""
+
+    rules: list[Rules]  # by instrument, as are the next two
+    slots: list[Slot]
+    books: list[Book]
+    fills: list[Fill]  # in the order in which they happened, as are the next two
+    decisions: list[Verdict]
+    taken: list[tuple[Event, Intents]]  # every event and its intents, if `journaling`
+    journaling: bool
+    equity: Table  # columns of `Valuation`, a row per close; long enough
+
+
+class Moment(NamedTuple):
+    """What happened in one `Simulator.advance`, in order."""
+
+    taken: tuple[tuple[Event, Intents], ...]
+    fills: tuple[Fill, ...]
+    decisions: tuple[Verdict, ...]
+    account: Account
+
+
+class Simulator:
+    """The interpreted way: one close at a time, with all events and intents handed back for the journal."""
+
+    def __init__(self, rules: Sequence[Rules], costs: Costs, account: Account) -> None:
+        count = len(rules)
+        self.account = account
+        self._costs = costs
+        self._world = World(
+            list(rules), [FLAT] * count, [NO_ORDERS] * count, [], [], [], True, np.empty((1, 2), np.int64)
+        )
+
+    @property
+    def slots(self) -> tuple[Slot, ...]:
+        """The trades as they stand, by instrument."""
+        return tuple(self._world.slots)
+
+    def advance(self, candles: Sequence[Candle], signals: Sequence[Signal] = ()) -> Moment:
+        """Go on by the candles of one close, in the order of their instruments, and the signals known by then."""
+        closed_at = candles[0].closed_at
+        assert all(candle.closed_at == closed_at for candle in candles), "candles of different closes"
+        assert all(signal.known_at <= closed_at for signal in signals), "a signal that nobody can know yet"
+        world = self._world
+        self.account, _ = advance(self.account, world, self._costs, candles, signals)
+        moment = Moment(tuple(world.taken), tuple(world.fills), tuple(world.decisions), self.account)
+        for done in (world.taken, world.fills, world.decisions):
+            done.clear()
+        return moment
+
+
+def fold(
+    account: Account, rules: Table, costs: Costs, candles: Table, signals: Table
+) -> tuple[Account, Table, Table, Table]:
+    """The compiled way: all candles (by close, then instrument) and all signals (by known, then instrument).
+
+    `rules` has a row per instrument. Returns the account at the end, and the tables of fills, decisions and
+    valuations. A position that the data ends on stays open in them.
+    """
+    count = len(rules)
+    world = World(
+        [rules_of(rules[k]) for k in range(count)],
+        [FLAT for _ in range(count)],
+        [NO_ORDERS for _ in range(count)],
+        [NO_FILL for _ in range(0)],
+        [NO_VERDICT for _ in range(0)],
+        [(NO_EVENT, NO_INTENTS) for _ in range(0)],
+        False,
+        np.empty((len(candles), 2), np.int64),
+    )
+    account, closes = advance(account, world, costs, candles, signals)
+    fills = table_of(world.fills, len(NO_FILL))
+    return account, fills, table_of(world.decisions, len(NO_VERDICT)), world.equity[:closes]
+
+
+@story
+def advance(account: Account, world: World, costs: Costs, candles: Rows, signals: Rows) -> tuple[Account, int]:
+    """Live through `candles` and `signals`, both in order of time, close by close; the account, and how many closes."""
+    rules, slots, books, equity = world.rules, world.slots, world.books, world.equity
+    candle_row, signal_row, closes = 0, 0, 0
+    while candle_row < len(candles):
+        closed_at = candles[candle_row][2]
+        candle_end, signal_end = candle_row + 1, signal_row
+        while candle_end < len(candles) and candles[candle_end][2] == closed_at:
+            candle_end += 1
+        while signal_end < len(signals) and signals[signal_end][2] <= closed_at:
+            signal_end += 1
+
+        resting = account.open_positions > 0
+        for stage in range(AT_OPEN if resting else CLOSED, CLOSED):
+            for row in range(candle_row, candle_end):
+                candle = candle_of(candles[row])
+                k = candle.instrument
+                role = next_role(books[k], candle, stage)
+                while role != 0:
+                    book = books[k]
+                    event = fill_event(role, book[role], slots[k], candle, stage, costs, rules[k])
+                    account = take(account, world, event)
+                    world.fills.append(fill_row(event, book, books[k], candle, rules[k]))
+                    role = next_role(books[k], candle, stage)
+
+        for row in range(candle_row, candle_end):
+            event = candle_event(candle_of(candles[row]))
+            k = event.instrument
+            if slots[k].phase == Phase.FLAT:
+                continue  # nothing is held and nothing is on its way: there is nothing to mark
+            state, intents = step(State(account, slots[k]), event, rules[k])
+            account, slots[k] = state.account, state.slot
+            if intents.number > 0:
+                books[k] = changed(books[k], event, intents)
+            if world.journaling:
+                world.taken.append((event, intents))
+
+        for row in range(signal_row, signal_end):
+            event = signal_event(signal_of(signals[row]), closed_at)
+            k = event.instrument
+            account = take(account, world, event)
+            world.decisions.append(Verdict(closed_at, k, event.signal_at, event.side, slots[k].decision))
+
+        equity[closes, 0] = closed_at
+        equity[closes, 1] = equity_e8(account)
+        candle_row, signal_row, closes = candle_end, signal_end, closes + 1
+    return account, closes
+
+
+@routine
+def take(account: Account, world: World, event: Event) -> Account:
+    """Show the rules an event, and the venue their intents."""
+    k = event.instrument
+    state, intents = step(State(account, world.slots[k]), event, world.rules[k])
+    world.slots[k] = state.slot
+    world.books[k] = changed(world.books[k], event, intents)
+    if world.journaling:
+        world.taken.append((event, intents))
+    return state.account
+
+
+@rule
+def next_role(book: Book, candle: Candle, stage: int) -> int:
+    """Role of the order that trades next in this stage of the candle, as things stand; 0 when none does."""
+    return market_order(book) if stage == AT_OPEN else touched_order(book, candle)
+
+
+@rule
+def fill_event(role: int, order: Order, slot: Slot, candle: Candle, stage: int, costs: Costs, rules: Rules) -> Event:
+    """The fill of an order: whole, but a reduce-only order at most what is held."""
+    lots = order.lots if role == Role.ENTRY else min(order.lots, slot.lots)
+    price = fill_price(role, order, candle, costs)
+    sent_at = max(candle.opened_at, order.placed_at)
+    return NO_EVENT._replace(
+        kind=EventKind.FILL,
+        at=sent_at + costs.latency_us if stage == AT_OPEN else candle.closed_at - 1,
+        instrument=candle.instrument,
+        role=role,
+        side=order.side,
+        lots=lots,
+        price=price,
+        fee_e8=fee_e8(notional_e8(price, lots, rules), rules.taker_fee_ppm),
+        signal_at=order.signal_at,
+    )
+
+
+@rule
+def market_order(book: Book) -> int:
+    """Role of an order that takes the open; 0 is none."""
+    if book[Role.ENTRY.value].lots > 0:
+        return Role.ENTRY.value
+    return Role.EXIT.value if book[Role.EXIT.value].lots > 0 else 0
+
+
+@rule
+def touched_order(book: Book, candle: Candle) -> int:
+    """Role of the resting order that trades next inside the candle; 0 is none.
+
+    A target that the open has passed is certain, then the stop, which is assumed to come before the other targets.
+    """
+    passed = target_between(book, candle.open, candle.open)
+    if passed > 0:
+        return passed
+    stop = book[Role.STOP.value]
+    if stop.lots > 0 and stop_touched(stop.side, stop.price, candle.high, candle.low):
+        return Role.STOP.value
+    return target_between(book, candle.high, candle.low)
+
+
+@rule
+def target_between(book: Book, high: int, low: int) -> int:
+    """Role of the first target that prices from `low` to `high` reach; 0 is none."""
+    for role in range(Role.TARGET_1.value, Role.TARGET_4.value + 1):
+        if book[role].lots > 0 and limit_touched(book[role].side, book[role].price, high, low):
+            return role
+    return 0
+
+
+@rule
+def fill_price(role: int, order: Order, candle: Candle, costs: Costs) -> int:
+    """What the order trades at: targets at their limit or the better open, all others slipped."""
+    if role >= Role.TARGET_1 and role <= Role.TARGET_4:
+        return limit_price(order.side, order.price, candle.open)
+    return market_price(order.side, reference_price(role, order, candle), costs.slippage_ppm)
+
+
+@rule
+def reference_price(role: int, order: Order, candle: Candle) -> int:
+    """Where the market stood when a market order, or a stop that became one, met it."""
+    return stop_reference(order.side, order.price, candle.open) if role == Role.STOP else candle.open
+
+
+@rule
+def fill_row(event: Event, book: Book, after: Book, candle: Candle, rules: Rules) -> Fill:
+    """The fill for the record; `book` is what rested before it, `after` what rests since."""
+    order = book[event.role]
+    slipped = 0
+    if event.role < Role.TARGET_1 or event.role > Role.TARGET_4:
+        slipped = abs(event.price - reference_price(event.role, order, candle))
+    certain = event.role != Role.STOP or stop_touched(order.side, order.price, candle.open, candle.open)
+    ambiguous = 0 if certain or target_between(book, candle.high, candle.low) == 0 else 1
+    entered = event.role == Role.ENTRY
+    return Fill(
+        event.at,
+        event.instrument,
+        event.role,
+        event.side,
+        event.lots,
+        event.price,
+        event.fee_e8,
+        notional_e8(slipped, event.lots, rules),
+        event.signal_at,
+        ambiguous,
+        after[Role.STOP.value].price if entered else 0,
+        after[Role.TARGET_1.value].price if entered else 0,
+    )
+
+
+@rule
+def changed(book: Book, event: Event, intents: Intents) -> Book:
+    """The book without the order that has filled, and with what the rules asked for."""
+    if event.kind == EventKind.FILL:
+        book = with_order(book, event.role, NO_ORDER)
+    for n in range(intents.number):
+        intent = intents.items[n]
+        order = book[intent.role]
+        if intent.kind == IntentKind.PLACE:
+            order = Order(intent.side, intent.lots, intent.price, intent.signal_at, event.at)
+        elif intent.kind == IntentKind.CANCEL:
+            order = NO_ORDER
+        elif order.lots > 0:
+            order = order._replace(lots=intent.lots, price=intent.price)
+        book = with_order(book, intent.role, order)
+    return book
+
+
+@rule
+def with_order(book: Book, role: int, order: Order) -> Book:
+    """`book` with `order` in the place of its role."""
+    return (
+        order if role == 0 else book[0],
+        order if role == 1 else book[1],
+        order if role == 2 else book[2],
+        order if role == 3 else book[3],
+        order if role == 4 else book[4],
+        order if role == 5 else book[5],
+        order if role == 6 else book[6],
+        order if role == 7 else book[7],
+    )
+
+
+@rule
+def candle_event(candle: Candle) -> Event:
+    """The candle as the rules see it."""
+    return NO_EVENT._replace(
+        kind=EventKind.CANDLE, at=candle.closed_at, instrument=candle.instrument, price=candle.close
+    )
+
+
+@rule
+def signal_event(signal: Signal, at: int) -> Event:
+    """The signal as the rules see it at the close when it is acted on."""
+    return NO_EVENT._replace(
+        kind=EventKind.SIGNAL,
+        at=at,
+        instrument=signal.instrument,
+        side=signal.side,
+        price=signal.price,
+        signal_at=signal.signal_at,
+        stop_distance=signal.stop_distance,
+        target_1_distance=signal.target_1_distance,
+        target_2_distance=signal.target_2_distance,
+        target_3_distance=signal.target_3_distance,
+        target_4_distance=signal.target_4_distance,
+        score=signal.score,
+    )
+
+
+@rule
+def candle_of(row: Any) -> Candle:
+    """A row of the candle table."""
+    return Candle(row[0], row[1], row[2], row[3], row[4], row[5], row[6])
+
+
+@rule
+def signal_of(row: Any) -> Signal:
+    """A row of the signal table."""
+    return Signal(row[0], row[1], row[2], row[3], row[4], row[5], row[6], row[7], row[8], row[9], row[10])
+
+
+@rule
+def rules_of(row: Any) -> Rules:
+    """A row of the rules table."""
+    return Rules(row[0], row[1], row[2], row[3], row[4], row[5], row[6], row[7], row[8], row[9], row[10])
+
+
+@routine
+def table_of(rows: Any, width: int) -> Any:
+    """Tuples as a table of int64, one row each."""
+    table = np.empty((len(rows), width), np.int64)
+    for i in range(len(rows)):
+        row = rows[i]
+        for j in range(width):
+            table[i, j] = row[j]
+    return table

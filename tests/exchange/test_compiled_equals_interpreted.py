@@ -1,0 +1,256 @@
+"""The compiled backtest and the stepped session are the same program: every fill, answer and equity, to the byte."""
+
+from typing import Any, NamedTuple
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from exchange.compiling import ROOT, compiled
+from exchange.simulator import Candle, Costs, Fill, Signal, Simulator, Valuation, Verdict, fold
+from trading.model import E8, PPM, Account, Decision, Role, Rules, equity_e8, opening
+
+# One worker compiles, in about 20 s. The code is kept where the backtests keep theirs: it is the same.
+pytestmark = pytest.mark.xdist_group("compiled")
+MACHINE_CODE = ROOT / ".slipway" / "compiled"
+
+BAR_US = 3_600_000_000
+START = 20_000 * 24 * BAR_US
+CASH_E8 = 10_000 * E8
+RULES = Rules(
+    unit_e8=E8 // 100, minimum_lots=1, maximum_lots=400, taker_fee_ppm=500, maker_fee_ppm=200, risk_ppm=10_000,
+    max_notional_ppm=2 * PPM, max_positions=2, max_daily_loss_ppm=40_000, max_drawdown_ppm=150_000, cooldown_us=BAR_US,
+)  # fmt: skip
+
+
+class Market(NamedTuple):
+    rules: list[Rules]
+    costs: Costs
+    candles: list[Candle]
+    signals: list[Signal]
+    cash_e8: int = CASH_E8
+
+
+NOTHING = Market([RULES], Costs(0, 1), [], [])
+
+
+class Outcome(NamedTuple):
+    account: Account
+    fills: list[Fill]
+    decisions: list[Verdict]
+    equity: list[Valuation]
+
+    def as_bytes(self) -> bytes:
+        tables = [np.array(rows, np.int64).tobytes() for rows in self]
+        return b"|".join(tables)
+
+
+@pytest.fixture(scope="module")
+def engine():
+    """`fold` as machine code, made here, so that no test is charged with it."""
+    function = compiled(fold, MACHINE_CODE)
+    folded(function, NOTHING)
+    return function
+
+
+def stepped(market: Market) -> Outcome:
+    """The market lived through close by close, interpreted."""
+    simulator = Simulator(market.rules, market.costs, opening(market.cash_e8))
+    fills, decisions, equity, told = [], [], [], 0
+    for closed_at in sorted({candle.closed_at for candle in market.candles}):
+        known = sum(signal.known_at <= closed_at for signal in market.signals)
+        candles = [candle for candle in market.candles if candle.closed_at == closed_at]
+        moment = simulator.advance(candles, market.signals[told:known])
+        told = known
+        fills += moment.fills
+        decisions += moment.decisions
+        equity.append(Valuation(closed_at, equity_e8(moment.account)))
+    return Outcome(simulator.account, fills, decisions, equity)
+
+
+def folded(engine: Any, market: Market) -> Outcome:
+    """The market as tables, through `engine`."""
+    account, fills, decisions, equity = engine(
+        opening(market.cash_e8), table(market.rules, Rules), market.costs, table(market.candles, Candle),
+        table(market.signals, Signal),
+    )  # fmt: skip
+    return Outcome(
+        Account(*account),
+        [Fill(*row) for row in fills.tolist()],
+        [Verdict(*row) for row in decisions.tolist()],
+        [Valuation(*row) for row in equity.tolist()],
+    )
+
+
+def table(rows: list[Any], of: type) -> np.ndarray:
+    return np.array(rows, np.int64).reshape(len(rows), len(of._fields))
+
+
+@st.composite
+def markets(draw: st.DrawFn, most: int = 40) -> Market:
+    """One to three instruments; gaps, missing candles, signals with one to four targets, without stop, known late."""
+    count = draw(st.integers(1, 3))
+    rules = [
+        RULES._replace(
+            unit_e8=draw(st.sampled_from([1, 10_000, E8 // 100])),
+            minimum_lots=draw(st.sampled_from([1, 1, 30])),
+            cooldown_us=draw(st.sampled_from([0, 1, 2 * BAR_US])),
+        )
+        for _ in range(count)
+    ]
+    costs = Costs(draw(st.sampled_from([0, 1, 100, 5_000])), draw(st.sampled_from([1, 250_000])))
+    prices = [draw(st.sampled_from([40, 10_000, 1_000_003])) for _ in range(count)]
+    candles, signals = [], []
+    for bar in range(draw(st.integers(1, most))):
+        opened_at = START + bar * BAR_US
+        for k in range(count):
+            if draw(st.integers(0, 9)) == 0:
+                continue  # nothing traded
+            candle = draw(candles_from(k, opened_at, prices[k]))
+            candles.append(candle)
+            prices[k] = candle.close
+            if draw(st.booleans()):
+                signals.append(draw(signals_from(candle)))
+    signals.sort(key=lambda signal: (signal.known_at, signal.instrument, signal.signal_at))
+    return Market(rules, costs, candles, signals)
+
+
+@st.composite
+def candles_from(draw: st.DrawFn, instrument: int, opened_at: int, price: int) -> Candle:
+    def away(per_mille: int) -> int:
+        return draw(st.integers(-per_mille, per_mille)) * price // 1000
+
+    opened = max(1, price + away(10))
+    close = max(1, opened + away(30))
+    high = max(opened, close) + abs(away(15))
+    low = max(1, min(opened, close) - abs(away(15)))
+    return Candle(instrument, opened_at, opened_at + BAR_US, opened, high, low, close)
+
+
+@st.composite
+def signals_from(draw: st.DrawFn, candle: Candle) -> Signal:
+    stop = draw(st.integers(0, 30)) * candle.close // 1000
+    targets = [draw(st.sampled_from([0, 1, 10, 20, 40, 1100])) * candle.close // 1000 for _ in range(4)]
+    late = draw(st.sampled_from([0, 0, 0, 1, BAR_US]))
+    side = draw(st.sampled_from([1, -1]))
+    return Signal(candle.instrument, candle.closed_at, candle.closed_at + late, side, candle.close, stop, *targets, 7)
+
+
+def random_market(seed: int, bars: int) -> Market:
+    """Like `markets`, from a seed: long ones, at no cost of drawing."""
+    chance = np.random.default_rng(seed)
+    prices, candles, signals = [10_000, 300_000, 900], [], []
+    for bar in range(bars):
+        for k in range(3):
+            opened, close = (max(50, int(prices[k] * (1 + chance.normal(0, size)))) for size in (0.001, 0.01))
+            wick = 1 + int(prices[k] * 0.012 * chance.random())
+            opened_at = START + bar * BAR_US
+            high, low = max(opened, close) + wick, min(opened, close) - wick
+            candles.append(Candle(k, opened_at, opened_at + BAR_US, opened, high, low, close))
+            prices[k] = close
+            if chance.random() < 0.2:
+                stop = 1 + int(close * 0.01)
+                targets = [stop * n if n <= chance.integers(1, 5) else 0 for n in range(1, 5)]
+                at = opened_at + BAR_US
+                signals.append(Signal(k, at, at, int(chance.choice([1, -1])), close, stop, *targets, 0))
+    return Market([RULES] * 3, Costs(100, 250_000), candles, signals)
+
+
+def extreme_market(seed: int) -> Market:
+    """The limits that `trading.model` states: 1e9 USD, prices to 1e9 ticks, 1e9 lots, 4e10 USD of notional."""
+    chance = np.random.default_rng(seed)
+    rules = Rules(4, 1, 10**9, 500, 200, PPM, 40 * PPM, 1, PPM, PPM, 0)
+    candles, signals, price = [], [], 990_000_000
+    for bar in range(100):
+        opened_at = START + bar * BAR_US
+        close = min(price + int(chance.integers(-400_000, 420_000)), 999_000_000)
+        wick = int(chance.integers(0, 900_000))
+        candles.append(
+            Candle(0, opened_at, opened_at + BAR_US, price, max(price, close) + wick, min(price, close) - wick, close)
+        )
+        price, at = close, opened_at + BAR_US
+        signals.append(Signal(0, at, at, int(chance.choice([1, -1])), close, 500_000, 300_000, 600_000, 0, 0, 0))
+    return Market([rules], Costs(0, 1), candles, signals, cash_e8=10**9 * E8)
+
+
+@settings(max_examples=100, deadline=None)
+@given(market=markets())
+def test_compiled_and_stepped_are_the_same_to_the_byte(engine, market):
+    assert folded(engine, market).as_bytes() == stepped(market).as_bytes()
+    assert folded(engine, market) == stepped(market)
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_a_long_market_with_every_kind_of_trade_is_the_same_to_the_byte(engine, seed):
+    market = random_market(seed, 600)
+    market = market._replace(rules=[RULES._replace(max_drawdown_ppm=PPM)] * 3)
+    ours = folded(engine, market)
+    assert ours.as_bytes() == stepped(market).as_bytes()
+    assert {fill.role for fill in ours.fills} == {Role.ENTRY, Role.STOP, *range(Role.TARGET_1, Role.TARGET_4 + 1)}
+    assert any(fill.ambiguous for fill in ours.fills)
+    assert {Decision.ENTERED, Decision.IN_POSITION, Decision.MAX_POSITIONS, Decision.DAILY_LOSS} <= {
+        verdict.decision for verdict in ours.decisions
+    }
+
+
+@pytest.mark.parametrize("seed", range(5))
+def test_at_the_stated_extremes_64_bits_are_as_good_as_any_number(engine, seed):
+    """Stepped, the numbers are Python's, which know no end."""
+    market = extreme_market(seed)
+    ours = folded(engine, market)
+    assert ours.as_bytes() == stepped(market).as_bytes()
+    assert max(fill.lots * fill.price * 4 for fill in ours.fills) > 39 * 10**17
+
+
+def test_uncompiled_it_is_the_same_to_the_byte_too(engine):
+    market = random_market(7, 60)
+    assert folded(fold, market).as_bytes() == folded(engine, market).as_bytes()
+
+
+@settings(max_examples=25, deadline=None)
+@given(seed=st.integers(0, 2**32 - 1), share=st.floats(0, 1))
+def test_what_comes_later_changes_nothing_that_was(engine, seed, share):
+    whole = random_market(seed, 100)
+    cut = START + int(100 * share) * BAR_US
+    part = whole._replace(
+        candles=[candle for candle in whole.candles if candle.closed_at <= cut],
+        signals=[signal for signal in whole.signals if signal.known_at <= cut],
+    )
+    early, all_of_it = folded(engine, part), folded(engine, whole)
+    assert early.fills == [fill for fill in all_of_it.fills if fill.at < cut]
+    assert early.decisions == all_of_it.decisions[: len(early.decisions)]
+    assert early.equity == all_of_it.equity[: len(early.equity)]
+
+
+def test_twice_the_same_is_the_same(engine):
+    market = random_market(1, 300)
+    assert folded(engine, market).as_bytes() == folded(engine, market).as_bytes()
+
+
+def test_one_instrument_alone_trades_as_it_does_beside_a_silent_one(engine):
+    market = random_market(2, 200)
+    alone = market._replace(
+        rules=market.rules[:1],
+        candles=[candle for candle in market.candles if candle.instrument == 0],
+        signals=[signal for signal in market.signals if signal.instrument == 0],
+    )
+    beside = alone._replace(rules=market.rules, candles=market.candles)
+    assert folded(engine, alone).as_bytes() == folded(engine, beside).as_bytes()
+
+
+def test_without_candles_there_is_only_the_money(engine):
+    assert folded(engine, NOTHING) == Outcome(opening(CASH_E8), [], [], [])
+
+
+def test_every_equity_has_its_close_and_the_last_is_the_accounts(engine):
+    outcome = folded(engine, random_market(4, 50))
+    assert [at for at, _ in outcome.equity] == [START + (bar + 1) * BAR_US for bar in range(50)]
+    assert outcome.equity[-1][1] == equity_e8(outcome.account)
+
+
+@pytest.mark.deep
+@settings(max_examples=2_000, deadline=None)
+@given(market=markets(most=120))
+def test_compiled_and_stepped_are_the_same_in_many_markets(engine, market):
+    assert folded(engine, market).as_bytes() == stepped(market).as_bytes()

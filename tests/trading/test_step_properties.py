@@ -1,0 +1,392 @@
+"""Whatever happens, in whatever order: the books add up, the orders are what they should be, no number is too big.
+
+Two instruments share an account. A small venue keeps the orders that the rules ask for, and lets only such things
+happen as a venue could: it fills no more than an order's lots, and a reduce-only order no more than is held.
+"""
+
+from collections import Counter
+from decimal import Decimal
+from typing import Any, NamedTuple, Self
+
+import pytest
+from hypothesis import assume, given, settings
+from hypothesis import strategies as st
+
+from trading.model import (
+    DAY_US,
+    E8,
+    FLAT,
+    PPM,
+    Account,
+    Command,
+    Decision,
+    Event,
+    EventKind,
+    IntentKind,
+    Intents,
+    Phase,
+    Role,
+    Rules,
+    Slot,
+    State,
+    equity_e8,
+    opening,
+)
+from trading.rules.sizing import lots_for
+from trading.step import step
+
+CASH_E8 = 10_000 * E8
+NOON = 20_000 * DAY_US + DAY_US // 2
+RULES = (
+    Rules(E8 // 100, 1, 10_000, 500, 200, 10_000, 5 * PPM, 2, PPM // 2, PPM // 2, 5),
+    Rules(E8 // 7, 3, 50, 500, 200, 20_000, 5 * PPM, 2, PPM // 2, PPM // 2, 0),
+)
+TARGETS = (Role.TARGET_1, Role.TARGET_2, Role.TARGET_3, Role.TARGET_4)
+
+
+class Happening(NamedTuple):
+    """What the venue is told to let happen next; `chance` decides the rest."""
+
+    what: str
+    instrument: int
+    chance: int
+
+
+WORDS = "signal signal fill fill fill fill candle price refused cancelled funding transfer halt resume flatten timer"
+HAPPENINGS = st.builds(Happening, st.sampled_from(WORDS.split()), st.integers(0, 1), st.integers(0, 10**6))
+STORIES = st.lists(HAPPENINGS, max_size=60)
+
+
+class Session:
+    """The rules and a venue, with everything that happened."""
+
+    def __init__(self, number: Any = int, rules: tuple[Rules, ...] = RULES, cash_e8: int = CASH_E8) -> None:
+        self.number = number
+        self.rules = [Rules(*map(number, one)) for one in rules]
+        self.account = Account(*map(number, opening(cash_e8)))
+        self.slots = [Slot(*map(number, FLAT)) for _ in rules]
+        self.orders: list[Counter[int]] = [Counter() for _ in rules]  # what rests at the venue: role -> lots
+        self.held = [0 for _ in rules]  # signed
+        self.asked = [0 for _ in rules]  # price of the signal that is traded
+        self.events: list[Event] = []
+        self.now = NOON
+
+    def live(self, story: list[Happening]) -> "Session":
+        for happening in story:
+            self.now += 1 + happening.chance % (DAY_US // 7)
+            event = self.event_of(happening)
+            if event is not None:
+                self.take(event)
+        return self
+
+    def take(self, event: Event) -> Intents:
+        k = event.instrument
+        event = Event(*map(self.number, event))
+        self.venue_does(event)
+        state, intents = step(State(self.account, self.slots[k]), event, self.rules[k])
+        self.account, self.slots[k] = state
+        if event.kind == EventKind.SIGNAL and state.slot.decision == Decision.ENTERED:
+            self.asked[k] = event.price
+        self.events.append(event)
+        for intent in intents.items[: intents.number]:
+            if intent.kind == IntentKind.PLACE:
+                assert intent.lots > 0
+                self.orders[k][intent.role] += intent.lots
+            elif intent.kind == IntentKind.EDIT:
+                assert self.orders[k][intent.role] > 0, "an edit of what is not there"
+                self.orders[k][intent.role] = intent.lots
+            elif intent.role != Role.ENTRY:  # a market order may still fill: its end is an event
+                assert self.orders[k][intent.role] > 0, "a cancellation of what is not there"
+                del self.orders[k][intent.role]
+        return intents
+
+    def venue_does(self, event: Event) -> None:
+        k = event.instrument
+        if event.kind == EventKind.FILL:
+            self.orders[k][event.role] -= event.lots
+            self.held[k] += event.side * event.lots
+        if event.kind in (EventKind.REFUSED, EventKind.CANCELLED):
+            self.orders[k][event.role] = 0
+
+    def event_of(self, happening: Happening) -> Event | None:
+        what, k, chance = happening
+        price = 900 + chance % 201
+        if what == "signal":
+            stop, targets = chance % 60, [(chance >> n) % 3 * 40 for n in (3, 5, 7, 9)]
+            return Event(1, self.now, k)._replace(
+                kind=EventKind.SIGNAL, side=1 if chance % 2 else -1, price=price, signal_at=self.now,
+                stop_distance=stop, target_1_distance=targets[0], target_2_distance=targets[1],
+                target_3_distance=targets[2], target_4_distance=targets[3],
+            )  # fmt: skip
+        if what == "fill":
+            return self.fill(k, price, chance)
+        if what in ("refused", "cancelled"):
+            return self.dead_order(EventKind[what.upper()], k, chance)
+        if what in ("halt", "resume", "flatten"):
+            return Event(EventKind.COMMAND, self.now, k, reason=Command[what.upper()])
+        amount = (chance - 500_000) * 1_000
+        return Event(EventKind[what.upper()], self.now, k, price=price, amount_e8=amount)
+
+    def fill(self, k: int, price: int, chance: int) -> Event | None:
+        role = self.some_order(k, chance)
+        held = abs(self.held[k])
+        most = self.orders[k][role] if role == Role.ENTRY else min(self.orders[k][role], held)
+        if most == 0:
+            return None
+        # A stop trades what it can at once; what of it could stay unfilled is the venue's to reduce.
+        lots = most if role == Role.STOP or chance % 3 == 0 else 1 + chance % most
+        side = self.slots[k].side if role == Role.ENTRY else -self.slots[k].side
+        signal_at = self.slots[k].signal_at
+        return Event(EventKind.FILL, self.now, k, role, side, lots, price, fee_e8=chance % 9_999, signal_at=signal_at)
+
+    def dead_order(self, kind: EventKind, k: int, chance: int) -> Event | None:
+        role = self.some_order(k, chance)
+        return Event(kind, self.now, k, role, signal_at=self.slots[k].signal_at) if role else None
+
+    def some_order(self, k: int, chance: int) -> int:
+        resting = sorted(role for role, lots in self.orders[k].items() if lots > 0)
+        return resting[chance % len(resting)] if resting else 0
+
+
+def usd(amount_e8: int) -> Decimal:
+    return Decimal(amount_e8) / E8
+
+
+def slow_equity(events: list[Event]) -> Decimal:
+    """Equity the obvious way: money in, money out, and what is held at its last price, in USD."""
+    money, held, last = usd(CASH_E8), [Decimal(0)] * 2, [Decimal(0)] * 2
+    for event in events:
+        k, unit = event.instrument, usd(RULES[event.instrument].unit_e8)
+        if event.kind == EventKind.FILL:
+            money -= event.side * event.lots * event.price * unit + usd(event.fee_e8)
+            held[k] += event.side * event.lots
+        if event.kind in (EventKind.FILL, EventKind.CANDLE, EventKind.PRICE):
+            last[k] = event.price * unit
+        if event.kind == EventKind.FUNDING:
+            money -= usd(event.amount_e8)
+        if event.kind == EventKind.TRANSFER:
+            money += usd(event.amount_e8)
+    return money + held[0] * last[0] + held[1] * last[1]
+
+
+@settings(max_examples=100, deadline=None)
+@given(story=STORIES)
+def test_equity_is_the_money_that_came_and_went_and_what_is_held(story):
+    session = Session().live(story)
+    assert usd(equity_e8(session.account)) == slow_equity(session.events)
+
+
+@settings(max_examples=100, deadline=None)
+@given(story=STORIES)
+def test_once_flat_equity_is_cash(story):
+    session = Session().live(story)
+    assume(session.held == [0, 0])
+    assert session.account.unrealized_e8 == 0
+    assert usd(session.account.cash_e8) == slow_equity(session.events)
+
+
+@settings(max_examples=100, deadline=None)
+@given(story=STORIES)
+def test_the_accounts_totals_are_the_sums_over_its_slots(story):
+    session = Session()
+    for happening in story:
+        session.live([happening])
+        account, slots = session.account, session.slots
+        exposures = [
+            (slot.side, slot.cost_e8 + slot.wanted_lots * asked * rules.unit_e8)
+            for slot, asked, rules in zip(slots, session.asked, RULES, strict=True)
+        ]
+        assert account.unrealized_e8 == sum(slot.unrealized_e8 for slot in slots)
+        assert account.open_positions == sum(slot.phase != Phase.FLAT for slot in slots) <= 2
+        assert account.long_notional_e8 == sum(notional for side, notional in exposures if side > 0)
+        assert account.short_notional_e8 == sum(notional for side, notional in exposures if side < 0)
+        assert account.day_low_e8 <= equity_e8(account) <= account.peak_e8
+
+
+@settings(max_examples=100, deadline=None)
+@given(story=STORIES)
+def test_the_slot_knows_what_is_held_and_what_rests(story):
+    session = Session()
+    for happening in story:
+        session.live([happening])
+        for slot, orders, held in zip(session.slots, session.orders, session.held, strict=True):
+            assert slot.side * slot.lots == held
+            believed = (slot.wanted_lots, slot.stop_lots, slot.target_1_lots, slot.target_2_lots)
+            believed += (slot.target_3_lots, slot.target_4_lots, slot.exit_lots)
+            assert believed == tuple(orders[role] for role in range(Role.ENTRY, Role.EXIT + 1))
+
+
+@settings(max_examples=100, deadline=None)
+@given(story=STORIES)
+def test_exits_never_close_more_than_is_held_i09(story):
+    session = Session()
+    for happening in story:
+        session.live([happening])
+        for slot in session.slots:
+            assert slot.exit_lots <= slot.lots
+            assert slot.target_1_lots + slot.target_2_lots + slot.target_3_lots + slot.target_4_lots <= slot.lots
+            assert slot.stop_lots <= slot.lots or slot.phase == Phase.CLOSING
+
+
+@settings(max_examples=100, deadline=None)
+@given(story=STORIES)
+def test_a_position_is_protected_or_on_its_way_out_i01_i02(story):
+    """Only the refusal of the exit itself leaves it bare, until the next candle."""
+    session = Session()
+    for happening in story:
+        session.live([happening])
+        for slot in session.slots:
+            if slot.lots > 0 and slot.phase != Phase.CLOSING:
+                assert slot.stop_lots == slot.lots
+    for k in range(2):
+        session.take(Event(EventKind.CANDLE, session.now + DAY_US, k, price=1_000))
+        slot = session.slots[k]
+        assert slot.lots <= max(slot.stop_lots, slot.exit_lots)
+        assert slot.phase != Phase.CLOSING or slot.lots == slot.exit_lots
+
+
+@settings(max_examples=100, deadline=None)
+@given(story=STORIES)
+def test_no_signal_trades_twice_and_no_two_orders_share_a_name_i11(story):
+    session = Session()
+    placed = Counter[tuple[int, ...]]()
+    for happening in story:
+        session.now += 1 + happening.chance % (DAY_US // 7)
+        event = session.event_of(happening)
+        if event is None:
+            continue
+        for again in [event, event] if event.kind == EventKind.SIGNAL else [event]:
+            intents = session.take(again)
+            placed.update(
+                (intent.instrument, intent.signal_at, intent.role, intent.revision)
+                for intent in intents.items[: intents.number]
+                if intent.kind == IntentKind.PLACE
+            )
+    assert set(placed.values()) <= {1}
+    assert {name[3] for name in placed if name[2] == Role.ENTRY} <= {0}
+
+
+@settings(max_examples=100, deadline=None)
+@given(story=STORIES)
+def test_while_halted_nothing_is_entered_i22(story):
+    session = Session()
+    for happening in story:
+        halted = session.account.halted
+        before = len(session.events)
+        session.live([happening])
+        if halted and len(session.events) > before and session.events[-1].kind == EventKind.SIGNAL:
+            assert session.slots[happening.instrument].decision != Decision.ENTERED
+
+
+@settings(max_examples=200, deadline=None)
+@given(
+    cash_e8=st.integers(-(10**12), 10**17),
+    price=st.integers(2, 10**9),
+    stop=st.floats(0, 1, exclude_max=True),
+    unit_e8=st.integers(1, 10**8),
+    risk_ppm=st.integers(1, 100_000),
+)
+def test_a_size_never_risks_or_costs_more_than_its_share(cash_e8, price, stop, unit_e8, risk_ppm):
+    distance = max(1, int(price * stop))
+    rules = RULES[0]._replace(unit_e8=unit_e8, risk_ppm=risk_ppm, maximum_lots=10**9)
+    event = Event(EventKind.SIGNAL, NOON, side=1, price=price, signal_at=NOON, stop_distance=distance)
+    lots = lots_for(State(opening(cash_e8), FLAT), event, rules)
+    if lots <= 0:
+        return
+    assert lots * distance * unit_e8 * PPM <= cash_e8 * risk_ppm
+    assert lots * price * unit_e8 <= 5 * cash_e8
+    one_more = lots + 1
+    assert (
+        one_more * distance * unit_e8 * PPM > (cash_e8 - 1) * risk_ppm
+        or one_more * price * unit_e8 > 5 * (cash_e8 - 1)
+        or one_more > 10**9
+    )
+
+
+class Int64(int):
+    """A whole number that minds its size, in every intermediate result."""
+
+    def __new__(cls, value: int) -> Self:
+        if not -(2**63) <= value < 2**63:
+            raise OverflowError(f"{int(value)} does not fit 64 bits")
+        return super().__new__(cls, value)
+
+    def __add__(self, other):
+        return Int64(int(self) + int(other))
+
+    def __radd__(self, other):
+        return Int64(int(other) + int(self))
+
+    def __sub__(self, other):
+        return Int64(int(self) - int(other))
+
+    def __rsub__(self, other):
+        return Int64(int(other) - int(self))
+
+    def __mul__(self, other):
+        return Int64(int(self) * int(other))
+
+    def __rmul__(self, other):
+        return Int64(int(other) * int(self))
+
+    def __floordiv__(self, other):
+        return Int64(int(self) // int(other))
+
+    def __rfloordiv__(self, other):
+        return Int64(int(other) // int(self))
+
+    def __mod__(self, other):
+        return Int64(int(self) % int(other))
+
+    def __rmod__(self, other):
+        return Int64(int(other) % int(self))
+
+    def __neg__(self): return Int64(-int(self))  # fmt: skip
+
+
+class Extreme(Session):
+    """At the limits that `trading.model` states: 1e9 USD of equity, 1e9 ticks, 1e9 lots, 4e10 USD of notional."""
+
+    def __init__(self) -> None:
+        # Half the notional for each of the two.
+        rules = Rules(2, 1, 10**9, 500, 200, PPM, 20 * PPM, 2, PPM, PPM, 0)
+        super().__init__(Int64, (rules, rules), 10**9 * E8)
+
+    def event_of(self, happening: Happening) -> Event | None:
+        event = super().event_of(happening)
+        if event is None or event.kind == EventKind.TRANSFER:
+            return None
+        price = 10**9 - event.price * (happening.chance % 3) * 1000
+        targets = [10**9 * (happening.chance % 2)] * 4
+        return event._replace(
+            price=price, fee_e8=event.fee_e8 * 10**10, stop_distance=max(1, price // (1 + happening.chance)),
+            target_1_distance=targets[0], target_2_distance=targets[1], target_3_distance=targets[2],
+            target_4_distance=targets[3],
+        )  # fmt: skip
+
+
+@settings(max_examples=100, deadline=None)
+@given(story=STORIES)
+def test_no_intermediate_result_leaves_64_bits_at_the_stated_extremes(story):
+    Extreme().live(story)
+
+
+def test_the_extreme_stories_are_extreme():
+    session = Extreme()
+    session.live([Happening("signal", 0, 10**6 - 1), Happening("fill", 0, 0)])
+    assert session.slots[0].lots == 10**9
+    assert session.slots[0].cost_e8 == 2 * 10**18
+
+
+def test_a_number_that_minds_its_size_does():
+    with pytest.raises(OverflowError):
+        2**32 * Int64(2**31)
+
+
+@pytest.mark.deep
+@settings(max_examples=3_000, deadline=None)
+@given(story=st.lists(HAPPENINGS, max_size=300))
+def test_long_stories_add_up_too(story):
+    session = Session().live(story)
+    assert usd(equity_e8(session.account)) == slow_equity(session.events)
+    Extreme().live(story)
