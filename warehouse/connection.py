@@ -1,10 +1,10 @@
-"""Who opens which file. Flows write a private build file in short units; people read a published copy.
+"""The build file: open, one unit of work, commit, close, bounded wait. The published file: replaced by rename.
 
-DuckDB lets one process write a file or many read it. So nobody works on the file that people open: a unit of work
-opens the build file under a bounded wait, commits and closes; `publish` copies it beside the published file and
-renames it into place. A prompt that has the old file open keeps it, whole and unchanged, for as long as it likes.
+Nobody works on the file that users open. A lock file beside the build file makes units queue, within one process
+too; the kernel drops it when its holder dies. DuckDB's own lock still stands against anything else that opens the file.
 """
 
+import fcntl
 import os
 import random
 import shutil
@@ -12,155 +12,199 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import datetime
 from pathlib import Path
+from typing import IO
 
 import duckdb
 
 from trading.errors import SetupFailed, WarehouseBusy
+from warehouse.schema import SCHEMA_VERSION, create_schema
 
-# Everything that could make the same rows come out differently on another machine is said here, once.
-SESSION = (
-    "set TimeZone = 'UTC'",
-    "set python_enable_replacements = false",  # else a mistyped table name reads a Python variable
-    "set autoinstall_known_extensions = false",
-    "set autoload_known_extensions = false",
-)
-PARTIAL = ".publishing"  # ending of a copy that is not whole yet
+LONGEST_PAUSE_S = 0.5
+
+Config = dict[str, str | bool | int | float | list[str]]
 
 
 @dataclass(frozen=True)
-class Publication:
-    """What people see from now on."""
+class PublishReport:
+    """The file that people open from now on."""
 
     path: Path
     published_at: datetime
-    megabytes: float
+    size_bytes: int
 
 
 @contextmanager
 def unit_of_work(
     path: Path, *, lock_wait_s: float, memory_limit: str, threads: int
 ) -> Iterator[duckdb.DuckDBPyConnection]:
-    """One transaction on the build file: committed when the block ends, rolled back when it raises, then closed.
+    """One transaction on the build file: committed at the end, taken back on any error, closed in both cases.
 
     Raises:
-        WarehouseBusy: another process held the file for `lock_wait_s` seconds.
-        SetupFailed: the file can't be opened at all.
+        WarehouseBusy: another process held the file for `lock_wait_s` seconds; says which, if it can.
+        SetupFailed: the file can't be opened or made: no disk, no right, not a warehouse.
     """
-    path.parent.mkdir(parents=True, exist_ok=True)
-    connection = _opened(path, lock_wait_s, {"memory_limit": memory_limit, "threads": str(threads)})
-    try:
-        _prepare(connection)
-        connection.execute(f"set temp_directory = '{_quoted(path.parent / 'spill')}'")
+    deadline = time.monotonic() + lock_wait_s
+    with _queued(path, deadline), _opened(path, deadline, memory_limit, threads) as connection:
         connection.begin()
         try:
+            create_schema(connection)
             yield connection
         except BaseException:
             connection.rollback()
             raise
         connection.commit()
-    finally:
-        connection.close()
 
 
 @contextmanager
 def reading(published: Path) -> Iterator[duckdb.DuckDBPyConnection]:
-    """The published file, read-only. A later publication does not disturb it.
+    """A read-only connection to the published file, as it is now; later publishing does not disturb it.
 
-    Raises SetupFailed: nothing has been published yet.
+    Raises:
+        SetupFailed: nothing has been published yet.
     """
     if not published.is_file():
-        raise SetupFailed(f"There is no {published.name} yet: `make run` makes it.")
+        raise SetupFailed(f"There is no published warehouse at {published} yet: run `make run` first.")
     connection = duckdb.connect(str(published), read_only=True)
     try:
-        _prepare(connection)
+        configure(connection)
         yield connection
     finally:
         connection.close()
 
 
-def publish(build: Path, published: Path, *, lock_wait_s: float, code_version: str) -> Publication:
-    """Replace the published file by a read-only copy of the build file, at once and as a whole.
+def publish(
+    build: Path,
+    published: Path,
+    *,
+    published_at: datetime,
+    code_version: str,
+    lock_wait_s: float,
+    memory_limit: str,
+    threads: int,
+) -> PublishReport:
+    """Replace the published file by a copy of the build file, in one rename: a reader sees the old or the new one.
 
-    A kill at any moment leaves the old publication or the new one; the half-made copy is swept up by the next call.
+    Killed at any point it leaves the old file in place; what it left beside it is removed by the next publish.
 
     Raises:
-        WarehouseBusy: the build file was held for the whole wait.
-        SetupFailed: there is no build file, or no room for the copy.
+        WarehouseBusy: another process held the build file for `lock_wait_s` seconds.
+        SetupFailed: there is nothing to publish, or no room for the copy.
     """
     if not build.is_file():
-        raise SetupFailed("There is nothing to publish: the build file does not exist yet.")
-    published.parent.mkdir(parents=True, exist_ok=True)
-    published_at = datetime.now(UTC)
-    connection = _opened(build, lock_wait_s, {})
+        raise SetupFailed(f"There is no warehouse at {build} to publish: land candles first, with `make run`.")
+    deadline = time.monotonic() + lock_wait_s
+    with _queued(build, deadline):
+        with _opened(build, deadline, memory_limit, threads) as connection:
+            create_schema(connection)
+            connection.execute("delete from meta.publication")
+            connection.execute(
+                "insert into meta.publication values (?, ?, ?)", [published_at, SCHEMA_VERSION, code_version]
+            )
+            connection.execute("checkpoint")  # all of it in the one file that is copied
+        _replace(build, published)
+    return PublishReport(published, published_at, published.stat().st_size)
+
+
+@contextmanager
+def _queued(path: Path, deadline: float) -> Iterator[None]:
+    """Hold the lock file of `path`. It names its holder, for whoever gives up waiting."""
+    lock = path.with_name(path.name + ".lock")
     try:
-        connection.execute("create schema if not exists meta")
-        connection.execute(
-            "create or replace table meta.publication as select ?::timestamptz as published_at, ? as code_version",
-            [published_at, code_version],
-        )
-        connection.execute("checkpoint")
-        # Still open, so no other process can write while the file is being copied.
-        partial = published.with_name(f".{published.name}.{os.getpid()}{PARTIAL}")
-        _sweep(published)
-        try:
-            shutil.copyfile(build, partial)
-            _flush(partial)
-            partial.chmod(0o444)
-            partial.replace(published)
-        except OSError as error:
-            partial.unlink(missing_ok=True)
-            raise SetupFailed(f"The warehouse can't be published to {published}: {error}.") from error
+        path.parent.mkdir(parents=True, exist_ok=True)
+        file = lock.open("a+", encoding="utf-8")
+    except OSError as error:
+        raise SetupFailed(f"The warehouse at {path} can't be written: {error.strerror}.") from error
+    with file:
+        for pause_s in _pauses(deadline):
+            if _locked(file):
+                break
+            if pause_s is None:
+                raise WarehouseBusy(f"{path} is still in use by {_holder(file)}; try again when it is done.")
+            time.sleep(pause_s)
+        file.truncate(0)
+        file.write(f"process {os.getpid()}")
+        file.flush()
+        yield
+
+
+def _locked(file: IO[str]) -> bool:
+    try:
+        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return False
+    return True
+
+
+def _holder(file: IO[str]) -> str:
+    file.seek(0)
+    return file.read().strip() or "another process"
+
+
+@contextmanager
+def _opened(path: Path, deadline: float, memory_limit: str, threads: int) -> Iterator[duckdb.DuckDBPyConnection]:
+    connection = _connect(path, deadline, {"memory_limit": memory_limit, "threads": threads})
+    try:
+        configure(connection)
+        yield connection
     finally:
         connection.close()
-    _flush(published.parent)
-    return Publication(published, published_at, published.stat().st_size / 1e6)
 
 
-def _opened(path: Path, lock_wait_s: float, config: dict[str, str]) -> duckdb.DuckDBPyConnection:
-    deadline = time.monotonic() + lock_wait_s
-    pause_s = 0.02
-    while True:
+def _connect(path: Path, deadline: float, config: Config) -> duckdb.DuckDBPyConnection:
+    """Wait as long as someone holds DuckDB's own lock: a prompt that was opened on the build file, say."""
+    for pause_s in _pauses(deadline):
         try:
-            return duckdb.connect(str(path), config=dict(config))
+            return duckdb.connect(str(path), config=config)
         except duckdb.IOException as error:
-            if "lock" not in str(error):
-                raise SetupFailed(f"The warehouse {path} can't be opened: {error}") from error
-            if time.monotonic() + pause_s > deadline:
+            _, is_lock, holder = str(error).partition("Conflicting lock is held in ")
+            if not is_lock:
+                raise SetupFailed(f"The warehouse at {path} can't be opened: {error}") from error
+            if pause_s is None:
                 raise WarehouseBusy(
-                    f"Another process held {path.name} for {lock_wait_s:g} seconds. {_holder(str(error))}"
+                    f"{path} is still open in {holder.partition('. ')[0]}; close it and try again."
                 ) from error
-        # Jitter keeps two waiting processes from asking in step for ever.
-        time.sleep(pause_s * random.uniform(0.5, 1.0))  # noqa: S311  # not a secret
-        pause_s = min(pause_s * 1.5, 0.5)
+            time.sleep(pause_s)
+    raise AssertionError("pauses end with None")
 
 
-def _prepare(connection: duckdb.DuckDBPyConnection) -> None:
-    for statement in SESSION:
-        connection.execute(statement)
+def _pauses(deadline: float) -> Iterator[float | None]:
+    """How long to wait before each next try, None when this one is the last. Jittered, so that waiters don't march."""
+    longest_s = 0.02
+    while (left_s := deadline - time.monotonic()) > 0:
+        yield min(left_s, random.uniform(0.5, 1.0) * longest_s)  # noqa: S311  # no secret depends on it
+        longest_s = min(2 * longest_s, LONGEST_PAUSE_S)
+    yield None
 
 
-def _holder(message: str) -> str:
-    """What DuckDB says about the holder of the lock: `... is held in <program> (PID n) ...`."""
-    start = message.find("Conflicting lock is held in")
-    return message[start:].split(". ")[0] if start >= 0 else ""
+def configure(connection: duckdb.DuckDBPyConnection) -> None:
+    """What every connection of ours has set, said in one place."""
+    connection.execute("set TimeZone = 'UTC'")
+    connection.execute("set python_enable_replacements = false")  # a mistyped table must not read a Python variable
+    connection.execute("set preserve_insertion_order = true")  # landing relies on a file's rows staying together
+    connection.execute("set autoinstall_known_extensions = false")  # never a download in the middle of a query
 
 
-def _sweep(published: Path) -> None:
-    """Remove the half-made copies of killed publications. The build file's lock keeps living ones away."""
-    for leftover in published.parent.glob(f".{published.name}.*{PARTIAL}"):
-        leftover.unlink(missing_ok=True)
+def _replace(build: Path, published: Path) -> None:
+    published.parent.mkdir(parents=True, exist_ok=True)
+    for left_over in published.parent.glob(f".{published.name}.*.tmp"):
+        left_over.unlink()  # of a publish that was killed: publishers queue, so no other is at work now
+    temporary = published.with_name(f".{published.name}.{os.getpid()}.tmp")
+    try:
+        shutil.copyfile(build, temporary)
+        temporary.chmod(0o444)
+        _sync(temporary)
+        temporary.replace(published)
+        _sync(published.parent)
+    except OSError as error:
+        temporary.unlink(missing_ok=True)
+        raise SetupFailed(f"The warehouse can't be published to {published}: {error.strerror}.") from error
 
 
-def _flush(path: Path) -> None:
-    """Make a file, or the entry of a rename in its folder, survive a power cut."""
+def _sync(path: Path) -> None:
     descriptor = os.open(path, os.O_RDONLY)
     try:
         os.fsync(descriptor)
     finally:
         os.close(descriptor)
-
-
-def _quoted(path: Path) -> str:
-    return str(path).replace("'", "''")

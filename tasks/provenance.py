@@ -1,0 +1,60 @@
+"""What a result depends on, as hashes: the same inputs give the same name, another input another."""
+
+import functools
+import hashlib
+import importlib.metadata
+import json
+import subprocess
+from collections.abc import Iterable
+
+import numpy as np
+from numpy.typing import NDArray
+
+from config.settings import ROOT, Settings
+
+TRADED = {"instruments", "costs", "risk", "strategy"}  # settings that change a decision; paths and alerts don't
+
+
+def settings_hash(settings: Settings) -> str:
+    """Hash of all settings that can change a decision."""
+    return text_hash(json.dumps(settings.model_dump(mode="json", include=TRADED), sort_keys=True))
+
+
+def text_hash(*texts: str) -> str:
+    """SHA-256 over texts, each with its length, so that no two lists of texts share a hash."""
+    digest = hashlib.sha256()
+    for text in texts:
+        content = text.encode()
+        digest.update(b"%d:" % len(content) + content)
+    return digest.hexdigest()
+
+
+def table_hash(tables: Iterable[NDArray[np.int64]]) -> str:
+    """SHA-256 over tables of numbers, shapes included."""
+    digest = hashlib.sha256()
+    for table in tables:
+        digest.update(repr(table.shape).encode())
+        digest.update(np.ascontiguousarray(table, dtype="<i8").data)
+    return digest.hexdigest()
+
+
+@functools.cache
+def code_version() -> str:
+    """The checkout's commit, `-dirty` if it differs from it; without git or a commit, the package's version.
+
+    Read once per process: what runs is what was loaded, whatever happens to the checkout meanwhile.
+    """
+    described = (
+        _git("describe", "--always", "--abbrev=12", "--exclude=*", "--dirty") if (ROOT / ".git").exists() else ""
+    )
+    return described or importlib.metadata.version("slipway")
+
+
+def _git(*arguments: str) -> str:
+    try:
+        answer = subprocess.run(
+            ["git", "-C", str(ROOT), *arguments], capture_output=True, text=True, timeout=10, check=False
+        )
+    except (OSError, subprocess.TimeoutExpired):
+        return ""  # no git on this machine, or a checkout on a disk that hangs: the version is what we have
+    return answer.stdout.strip() if answer.returncode == 0 else ""

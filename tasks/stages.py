@@ -1,0 +1,66 @@
+"""Stages and checks over the build file, in units of work: what the flows and the command line call."""
+
+from dataclasses import dataclass
+from datetime import UTC, datetime
+
+from config.settings import Settings
+from warehouse.builds import BuildReport, Mode, StageResult, build
+from warehouse.checks import CheckResult, refuse_failed, run_checks
+from warehouse.clearance import clear
+from warehouse.connection import unit_of_work
+from warehouse.signals import is_strategy
+from warehouse.stages import load_stages
+
+
+@dataclass(frozen=True)
+class StagesReport:
+    """What `build_all` did."""
+
+    stages: tuple[StageResult, ...]
+    dropped: tuple[str, ...]
+    changed: bool
+
+    @property
+    def rows(self) -> dict[str, int]:
+        """Rows of each table in the order of the build; 0 for a view, which is computed where it is read."""
+        return {stage.name: stage.rows for stage in self.stages}
+
+    @property
+    def signals(self) -> int:
+        """Rows of all strategies together."""
+        return sum(stage.rows for stage in self.stages if is_strategy(stage.name.rpartition(".")[2]))
+
+
+def build_all(settings: Settings, mode: Mode = "incremental") -> StagesReport:
+    """Bring every table under `sql/` up to date in the build file, in one unit of work.
+
+    Raises:
+        InputUnusable: a file under `sql/` can't be a stage; nothing was built.
+        CheckFailed: a key is not unique, or a signal can't be traded; nothing was built.
+        WarehouseBusy: another process held the build file for the whole bounded wait.
+    """
+    stages = load_stages(settings.paths.sql)
+    with unit_of_work(settings.paths.build, **settings.warehouse.model_dump()) as connection:
+        report: BuildReport = build(connection, stages, mode)
+    return StagesReport(report.stages, report.dropped, report.changed)
+
+
+def check_all(settings: Settings, *, run: str, touching: frozenset[str] | None = None) -> tuple[CheckResult, ...]:
+    """Run the checks under `sql/checks/`, keep the results as those of `run`, then refuse what failed.
+
+    When all of them pass, the build is cleared for publication.
+
+    Raises:
+        CheckFailed: some check found rows; they are in its text and in checks.results.
+        WarehouseBusy: another process held the build file for the whole bounded wait.
+    """
+    checks = settings.paths.sql / "checks"
+    thresholds = settings.validation.model_dump()
+    with unit_of_work(settings.paths.build, **settings.warehouse.model_dump()) as connection:
+        results = run_checks(
+            connection, checks, run=run, checked_at=datetime.now(UTC), touching=touching, params=thresholds
+        )
+        if touching is None and all(result.passed for result in results):
+            clear(connection)
+    refuse_failed(results)
+    return results

@@ -1,0 +1,67 @@
+"""Only what has passed its checks is published, whoever publishes."""
+
+import duckdb
+import pytest
+
+from config.settings import load_settings
+from tasks.candles import land_archive, publish, validate_batch
+from tasks.stages import build_all, check_all
+from trading.errors import CheckFailed
+from warehouse.connection import unit_of_work
+
+
+@pytest.fixture
+def settings(tmp_path, monkeypatch):
+    monkeypatch.setenv("SLIPWAY_HOME", str(tmp_path / "home"))
+    return load_settings("paper")
+
+
+def archive(folder, first, count):
+    """A file of quiet 15m candles: `count` from number `first` on."""
+    folder.mkdir()
+    rows = (f"{1672531200 + 900 * n},100,101,99,100,1,1" for n in range(first, first + count))
+    (folder / "XBTUSD_15.csv").write_text("\n".join(rows) + "\n")
+    return folder
+
+
+def landed(settings, folder):
+    validate_batch(settings, land_archive(settings, folder))
+
+
+def test_a_build_that_was_not_checked_is_not_published(settings, tmp_path):
+    landed(settings, archive(tmp_path / "a", 0, 8))
+    build_all(settings)
+    with pytest.raises(CheckFailed, match="Not published"):
+        publish(settings)
+    check_all(settings, run="a")
+    publish(settings)
+    assert settings.paths.published.is_file()
+
+
+def test_a_batch_that_came_in_after_the_checks_waits_for_its_own(settings, tmp_path):
+    landed(settings, archive(tmp_path / "a", 0, 8))
+    build_all(settings)
+    check_all(settings, run="a")
+    landed(settings, archive(tmp_path / "b", 8, 8))
+    with pytest.raises(CheckFailed, match="Not published"):
+        publish(settings)
+
+
+def test_a_failed_check_withdraws_nothing_that_is_published_and_publishes_nothing(settings, tmp_path):
+    landed(settings, archive(tmp_path / "a", 0, 8))
+    build_all(settings)
+    check_all(settings, run="a")
+    publish(settings)
+    landed(settings, archive(tmp_path / "b", 8, 8))
+    build_all(settings)
+    with unit_of_work(settings.paths.build, **settings.warehouse.model_dump()) as warehouse:
+        warehouse.execute(
+            "update raw.candle_rows set high = 1 where opened_at = (select max(opened_at) from raw.candle_rows)"
+        )
+    build_all(settings, "full")
+    with pytest.raises(CheckFailed):
+        check_all(settings, run="b")
+    with pytest.raises(CheckFailed, match="Not published"):
+        publish(settings)
+    with duckdb.connect(str(settings.paths.published), read_only=True) as published:
+        assert published.execute("select count(*) from marts.candles where timeframe = '15m'").fetchone() == (8,)

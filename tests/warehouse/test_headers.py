@@ -1,0 +1,134 @@
+"""Headers and parameters: read as written, and a slip is named with file and line."""
+
+import duckdb
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from trading.errors import InputUnusable
+from warehouse.grammar.headers import Header, complete, parse_header
+from warehouse.grammar.parameters import Param, parameters_set, values_of
+
+WHOLE = """-- Two averages cross: one is fast, one is slow.
+--
+-- grain: one row per cross
+-- key: instrument, timeframe, closed_at
+-- lookback: 50 candles
+-- needs: ema(20), atr(14)
+-- materialized: view
+-- param: stop_atr double = 2.0
+-- param: bars integer = 3
+-- param: loud boolean = true
+-- param: venue varchar = 'kraken'
+
+select 1
+-- grain: not a header any more
+"""
+
+
+def test_reads_every_field():
+    assert parse_header(WHOLE, "x.sql") == Header(
+        grain="one row per cross",
+        key=("instrument", "timeframe", "closed_at"),
+        lookback=50,
+        lookback_said=True,
+        needs=("ema(20)", "atr(14)"),
+        materialized="view",
+        params=(
+            Param("stop_atr", "double", 2.0),
+            Param("bars", "integer", 3),
+            Param("loud", "boolean", True),
+            Param("venue", "varchar", "kraken"),
+        ),
+    )
+
+
+def test_a_file_without_a_header_has_an_empty_one():
+    assert parse_header("select 1", "x.sql") == Header()
+
+
+@pytest.mark.parametrize(
+    ("header", "said"),
+    [
+        ("-- lookbak: 5 candles", "line 1: `lookbak` is no header field; did you mean `lookback`"),
+        ("--\n-- grain: a\n-- grain: b", "line 3: the header says `grain: b` a second time"),
+        ("-- param: a double = 1\n-- param: a double = 2", "line 2: .* a second time"),
+        ("-- lookback: a while", "must be `full` or a count"),
+        ("-- lookback: -5 candles", "must be `full` or a count"),
+        ("-- key: a b", "must list columns"),
+        ("-- key:", "must list columns"),
+        ("-- materialized: index", "must be `table` or `view`"),
+        ("-- param: a", "a parameter reads"),
+        ("-- param: a float = 1", "of type double, integer, boolean or varchar"),
+        ("-- param: a double = nan", "must be a finite number, not 'nan'"),
+        ("-- param: a integer = -1", "whole number, not negative"),
+        ("-- param: a boolean = maybe", "must be true or false"),
+    ],
+)
+def test_a_slip_is_named(header, said):
+    with pytest.raises(InputUnusable, match=said) as raised:
+        parse_header(header, "sql/marts/x.sql")
+    assert "sql/marts/x.sql" in str(raised.value)
+
+
+def test_a_stage_must_say_grain_key_and_lookback():
+    with pytest.raises(InputUnusable, match=r"x.sql: the header lacks `-- grain: …`, `-- lookback: …`"):
+        complete(parse_header("-- key: a\nselect 1 as a", "x.sql"), "x.sql")
+
+
+def test_a_view_has_no_parameters():
+    with pytest.raises(InputUnusable, match="a view can't have parameters"):
+        complete(parse_header(WHOLE, "x.sql"), "x.sql")
+
+
+PARAMS = parse_header(WHOLE, "x.sql").params
+
+
+def test_given_values_replace_defaults_and_may_come_as_text():
+    assert values_of(PARAMS, {"stop_atr": "3", "loud": "False"}, "x.sql") == {
+        "stop_atr": 3.0,
+        "bars": 3,
+        "loud": False,
+        "venue": "kraken",
+    }
+
+
+@pytest.mark.parametrize(
+    ("given_values", "said"),
+    [
+        ({"speed": 1}, "declares no parameter speed; it declares stop_atr, bars, loud, venue"),
+        ({"stop_atr": "wide"}, "parameter stop_atr must be a finite number, not 'wide'"),
+        ({"stop_atr": float("inf")}, "finite"),
+        ({"stop_atr": True}, "finite"),
+        ({"bars": 2.5}, "whole number"),
+        ({"bars": -1}, "not negative"),
+        ({"bars": True}, "whole number"),
+        ({"loud": 1}, "true or false"),
+    ],
+)
+def test_a_value_of_another_type_is_refused(given_values, said):
+    with pytest.raises(InputUnusable, match=said):
+        values_of(PARAMS, given_values, "x.sql")
+
+
+@given(
+    st.fixed_dictionaries(
+        {
+            "a": st.floats(allow_nan=False, allow_infinity=False),
+            "b": st.integers(0, 10**9 - 1),
+            "c": st.booleans(),
+            "d": st.text(st.characters(codec="utf-8", exclude_characters="\0"), max_size=20),
+        }
+    )
+)
+def test_sql_reads_exactly_the_value_that_was_set(values):
+    with duckdb.connect() as connection, parameters_set(connection, values):
+        row = connection.execute("select " + ", ".join(f"getvariable('{name}')" for name in values)).fetchone()
+    assert row == tuple(values.values())
+
+
+def test_a_value_is_gone_after_the_block_even_when_it_fails():
+    with duckdb.connect() as connection:
+        with pytest.raises(duckdb.Error), parameters_set(connection, {"a": 1.0}):
+            connection.execute("select nonsense")
+        assert connection.execute("select getvariable('a')").fetchone() == (None,)

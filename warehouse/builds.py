@@ -1,0 +1,265 @@
+"""Stages -> tables: all anew, or only what changed. Both end in the same rows.
+
+A stage whose text, parameters and inputs are what they were is left alone. Otherwise a full build makes it anew; an
+incremental one computes new rows and writes those that differ, from slices of the inputs when the lookback says how
+far back a row looks and every input can tell since when it changed, else from the whole inputs.
+
+Everything happens in the caller's transaction: an error leaves the warehouse as it was.
+"""
+
+import hashlib
+import json
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Literal
+
+import duckdb
+import talib
+
+from trading.errors import InputUnusable
+from warehouse import ledger
+from warehouse.features import write_indicators
+from warehouse.grammar.parameters import parameters_set
+from warehouse.increments import (
+    FRESH,
+    SERIES_COLUMNS,
+    Change,
+    columns_of,
+    content_of,
+    refuse_repeated_keys,
+    slices,
+    upsert_fresh,
+)
+from warehouse.ledger import Entry
+from warehouse.signals import is_strategy, refuse_bad_signals
+from warehouse.stages import Stage
+
+Mode = Literal["full", "incremental"]
+Outcome = Literal["created", "rebuilt", "updated", "unchanged"]
+
+
+@dataclass(frozen=True)
+class StageResult:
+    """What a build did to one stage."""
+
+    name: str
+    outcome: Outcome
+    rows: int  # 0 for a view: counting would be computing it
+    rows_changed: int  # inserted, replaced or removed; all of them when it was made anew; 0 for a view
+
+
+@dataclass(frozen=True)
+class BuildReport:
+    """What a build did, in its order, and the tables it dropped because their file is gone."""
+
+    stages: tuple[StageResult, ...]
+    dropped: tuple[str, ...]
+
+    @property
+    def changed(self) -> bool:
+        return bool(self.dropped) or any(stage.outcome != "unchanged" for stage in self.stages)
+
+
+def build(connection: duckdb.DuckDBPyConnection, stages: tuple[Stage, ...], mode: Mode = "incremental") -> BuildReport:
+    """Bring every stage up to date, in the caller's transaction. `stages` are in order, as `load_stages` gives them.
+
+    Raises:
+        CheckFailed: a key that is null or not unique, or a signal that can't be traded; with the rows.
+        InputUnusable: a source that is not there, or SQL that does not bind or run on these rows; names the file.
+    """
+    ledger.create_table(connection)
+    before = ledger.entries(connection)
+    dropped = tuple(sorted(set(before) - {stage.name for stage in stages}))
+    for name in dropped:
+        ledger.forget(connection, name)
+    contents = _source_contents(connection, stages)
+    changes: dict[str, Change] = {}
+    results = []
+    for stage in stages:
+        work = _Work(stage, _recipe(stage), {name: contents[name] for name in stage.inputs}, before.get(stage.name))
+        if mode == "incremental" and work.is_done:
+            assert work.before is not None
+            result, entry, change = StageResult(stage.name, "unchanged", work.before.rows, 0), work.before, None
+        else:
+            result, entry, change = _bring_up_to_date(connection, work, mode, changes)
+            ledger.record(connection, entry)
+        contents[stage.name] = entry.content
+        if change:
+            changes[stage.name] = change
+        results.append(result)
+    return BuildReport(tuple(results), dropped)
+
+
+@dataclass(frozen=True)
+class _Work:
+    """A stage, from what it is to be built now, and from what it was built last."""
+
+    stage: Stage
+    recipe: str
+    inputs: Mapping[str, str]  # content of each
+    before: Entry | None
+
+    @property
+    def is_done(self) -> bool:
+        return self.before is not None and (self.before.recipe, self.before.inputs) == (self.recipe, self.inputs)
+
+
+def _source_contents(connection: duckdb.DuckDBPyConnection, stages: tuple[Stage, ...]) -> dict[str, str]:
+    ours = {stage.name for stage in stages}
+    readers = {name: stage.file for stage in stages for name in stage.inputs if name not in ours}
+    missing = [f"{name}, which {file} reads" for name, file in readers.items() if not ledger.kind_of(connection, name)]
+    if missing:
+        raise InputUnusable(f"The warehouse lacks {'; '.join(missing)}.")
+    return {name: content_of(connection, name) for name in readers}
+
+
+def _recipe(stage: Stage) -> str:
+    """Hash of all that decides, with the inputs, what a stage holds."""
+    # The header is part of the text. The library's version is part of what it computes.
+    code = [*map(str, stage.indicators), talib.__version__] if stage.indicators else []
+    return hashlib.sha256(json.dumps([stage.sql, code]).encode()).hexdigest()
+
+
+def _bring_up_to_date(
+    connection: duckdb.DuckDBPyConnection, work: _Work, mode: Mode, changes: Mapping[str, Change]
+) -> tuple[StageResult, Entry, Change | None]:
+    stage = work.stage
+    try:
+        with parameters_set(connection, {param.name: param.default for param in stage.header.params}):
+            if stage.header.materialized == "view":
+                return _make_view(connection, work)
+            if mode == "full" or work.before is None or ledger.kind_of(connection, stage.name) != "table":
+                return _make_table(connection, work)
+            return _update_table(connection, work, _changed_since(connection, work, changes))
+    except (duckdb.ProgrammingError, duckdb.DataError) as error:
+        raise InputUnusable(f"{stage.file}: {error}") from error
+
+
+def _make_view(connection: duckdb.DuckDBPyConnection, work: _Work) -> tuple[StageResult, Entry, Change | None]:
+    """A view is looked at where it is read: its key is checked in the tables made of it."""
+    stage = work.stage
+    if ledger.kind_of(connection, stage.name) == "table":
+        ledger.drop(connection, stage.name)
+    _create_schema(connection, stage)
+    connection.execute(f"create or replace view {stage.name} as {stage.sql}")
+    content = hashlib.sha256(json.dumps([work.recipe, work.inputs], sort_keys=True).encode()).hexdigest()
+    outcome: Outcome = "rebuilt" if work.before else "created"
+    return StageResult(stage.name, outcome, 0, 0), Entry(stage.name, work.recipe, work.inputs, content, 0), None
+
+
+def _make_table(connection: duckdb.DuckDBPyConnection, work: _Work) -> tuple[StageResult, Entry, Change | None]:
+    stage = work.stage
+    if ledger.kind_of(connection, stage.name) == "view":
+        ledger.drop(connection, stage.name)
+    _create_schema(connection, stage)
+    _fill(connection, stage, stage.name)
+    _refuse_bad_rows(connection, stage, stage.name)
+    entry = _entry(connection, work)
+    outcome: Outcome = "rebuilt" if work.before else "created"
+    change = Change(before=work.before.content if work.before else "", since=None)
+    return StageResult(stage.name, outcome, entry.rows, entry.rows), entry, change
+
+
+def _update_table(
+    connection: duckdb.DuckDBPyConnection, work: _Work, since: datetime | None
+) -> tuple[StageResult, Entry, Change | None]:
+    stage = work.stage
+    assert work.before is not None
+    _fill_fresh(connection, stage, since)
+    if [*columns_of(connection, FRESH).items()] != [*columns_of(connection, stage.name).items()]:
+        return _make_table(connection, work)
+    _refuse_bad_rows(connection, stage, FRESH)
+    changed, changed_since = upsert_fresh(connection, stage.name, stage.header.key, since)
+    entry = (
+        _entry(connection, work)
+        if changed
+        else Entry(stage.name, work.recipe, work.inputs, work.before.content, work.before.rows)
+    )
+    connection.execute(f"drop table {FRESH}")
+    outcome: Outcome = "updated" if changed else "unchanged"
+    change = Change(work.before.content, changed_since) if changed else None
+    return StageResult(stage.name, outcome, entry.rows, changed), entry, change
+
+
+def _changed_since(
+    connection: duckdb.DuckDBPyConnection, work: _Work, changes: Mapping[str, Change]
+) -> datetime | None:
+    """Close from which on the rows of a stage may differ from those it has, or None when that can't be told."""
+    stage, before = work.stage, work.before
+    assert before is not None
+    looks_back_counted = stage.header.lookback is not None or stage.indicators
+    if before.recipe != work.recipe or not looks_back_counted or before.inputs.keys() != work.inputs.keys():
+        return None
+    tables = (stage.name, *stage.inputs)
+    if not all(columns_of(connection, table).keys() >= SERIES_COLUMNS for table in tables):
+        return None
+    since = []
+    for name, content in work.inputs.items():
+        if content == before.inputs[name]:
+            continue
+        change = changes.get(name)
+        # A change that this stage has slept through, in an earlier build, has left no trace of its extent.
+        if change is None or change.since is None or change.before != before.inputs[name]:
+            return None
+        since.append(change.since)
+    return min(since)
+
+
+def _fill_fresh(connection: duckdb.DuckDBPyConnection, stage: Stage, since: datetime | None) -> None:
+    if since is None or stage.header.lookback is None:
+        _fill(connection, stage, "fresh", temporary=True, since=since)
+        return
+    with slices(connection, stage.inputs, since, stage.header.lookback) as copies:
+        connection.execute(f"create or replace temp table fresh as {_reading(stage, copies)}")
+
+
+def _fill(
+    connection: duckdb.DuckDBPyConnection,
+    stage: Stage,
+    table: str,
+    *,
+    temporary: bool = False,
+    since: datetime | None = None,
+) -> None:
+    kind: Literal["table", "temp table"] = "temp table" if temporary else "table"
+    if stage.indicators:
+        write_indicators(connection, table, stage.indicators, kind=kind, since=since)
+    else:
+        connection.execute(f"create or replace {kind} {table} as {stage.sql}")
+
+
+def _reading(stage: Stage, copies: Mapping[str, str]) -> str:
+    """The text of a stage with its inputs replaced by copies, under the names that the text calls their columns by."""
+    text = stage.sql.encode()
+    for place in reversed(stage.places):
+        head, tail = text[: place.offset], text[place.offset :].decode()
+        match = re.match(rf'"?{place.schema}"?\s*\.\s*"?{place.table}"?', tail, re.IGNORECASE)
+        assert match is not None, f"{stage.file}: no {place.name} at byte {place.offset}"
+        named = copies[place.name] if place.aliased else f"{copies[place.name]} as {place.table}"
+        text = head + (named + tail[match.end() :]).encode()
+    return text.decode()
+
+
+def _refuse_bad_rows(connection: duckdb.DuckDBPyConnection, stage: Stage, table: str) -> None:
+    if not stage.indicators:  # one row per candle, whose key has been checked
+        refuse_repeated_keys(connection, table, stage.header.key, stage.name, stage.file)
+    if is_strategy(stage.name.rpartition(".")[2]):
+        refuse_bad_signals(connection, table, stage.file)
+
+
+def _entry(connection: duckdb.DuckDBPyConnection, work: _Work) -> Entry:
+    name = work.stage.name
+    return Entry(name, work.recipe, work.inputs, content_of(connection, name), _count(connection, name))
+
+
+def _count(connection: duckdb.DuckDBPyConnection, table: str) -> int:
+    row = connection.execute(f"select count(*) from {table}").fetchone()
+    assert row is not None
+    count: int = row[0]
+    return count
+
+
+def _create_schema(connection: duckdb.DuckDBPyConnection, stage: Stage) -> None:
+    connection.execute(f"create schema if not exists {stage.name.partition('.')[0]}")

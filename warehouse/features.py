@@ -1,0 +1,80 @@
+"""`features.indicators`: one wide row per candle, every indicator that some strategy needs, computed by code.
+
+The arrays run from the first candle of a series, the anchor, so a value never depends on what was asked for or on
+what came later. `known_at` is the close: an indicator says nothing before its candle is closed.
+"""
+
+from collections.abc import Iterable
+from datetime import datetime
+from typing import Literal
+
+import duckdb
+import numpy as np
+import polars as pl
+
+from trading.indicators import Need, calculate, parse_need
+
+TABLE = "features.indicators"
+KEY = ("instrument", "timeframe", "closed_at")
+ALWAYS = ("ema(20)", "ema(50)", "ema(200)", "atr(14)", "rsi(14)")
+
+_CANDLES = """
+    select epoch_us(closed_at) as closed_us, high::double as high, low::double as low, close::double as close
+    from marts.candles where instrument = ? and timeframe = ? order by closed_at
+"""
+
+
+def union_of_needs(declared: Iterable[tuple[str, ...]]) -> tuple[Need, ...]:
+    """Every indicator that is always kept or that one of the headers needs, once, in a fixed order.
+
+    Raises:
+        InputUnusable: a header needs an indicator that does not exist.
+    """
+    texts = [*ALWAYS, *(text for needs in declared for text in needs)]
+    return tuple(sorted({parse_need(text) for text in texts}))
+
+
+def write_indicators(
+    connection: duckdb.DuckDBPyConnection,
+    table: str,
+    needs: tuple[Need, ...],
+    *,
+    kind: Literal["table", "temp table"] = "table",
+    since: datetime | None = None,
+) -> None:
+    """Create or replace `table` with the indicators of every series of `marts.candles`.
+
+    `since` keeps only the rows that close at or after it; all candles are read all the same, from the anchor on.
+    One series is in memory at a time.
+    """
+    columns = ", ".join(f"{need.column} double" for need in needs)
+    connection.execute(
+        f"create or replace {kind} {table} (instrument varchar, timeframe varchar, closed_at timestamptz,"
+        f" known_at timestamptz, {columns})"
+    )
+    series = connection.execute("select distinct instrument, timeframe from marts.candles order by all").fetchall()
+    for instrument, timeframe in series:
+        frame = _series(connection, instrument, timeframe, needs)
+        if since is not None:
+            frame = frame.filter(pl.col("closed_us") >= _microseconds(since))
+        connection.register("computed", frame)
+        connection.execute(
+            f"insert into {table} select $instrument, $timeframe, make_timestamptz(closed_us),"
+            " make_timestamptz(closed_us), computed.* exclude (closed_us) from computed",
+            {"instrument": instrument, "timeframe": timeframe},
+        )
+        connection.unregister("computed")
+
+
+def _series(
+    connection: duckdb.DuckDBPyConnection, instrument: str, timeframe: str, needs: tuple[Need, ...]
+) -> pl.DataFrame:
+    candles = connection.execute(_CANDLES, [instrument, timeframe]).fetchnumpy()
+    high, low, close = (np.ascontiguousarray(candles[name]) for name in ("high", "low", "close"))
+    values = {need.column: calculate(need, high, low, close) for need in needs}
+    # NaN is "still warming up"; in a table that is NULL, which no comparison mistakes for a number.
+    return pl.DataFrame({"closed_us": candles["closed_us"], **values}, nan_to_null=True)
+
+
+def _microseconds(at: datetime) -> int:
+    return round(at.timestamp() * 1_000_000)

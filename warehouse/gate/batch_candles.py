@@ -1,0 +1,123 @@
+"""`temp.batch_candles`: the candles of one batch as they would stand in the warehouse, each beside the one before it.
+
+A batch of corrections has candles far apart, with good ones between them that an earlier batch landed. So the rows are
+the batch's own (`is_new`) and, between the first and the last of each series, the validated ones that it leaves as they
+are. `previous_*` is the candle before, null at the start of a series.
+"""
+
+import duckdb
+
+BATCH_CANDLES = "temp.batch_candles"
+
+_VALUES = "series_id, file_id, candle_us, opened_at, open, high, low, close, volume, trades"
+
+_NEW = f"""
+    select {_VALUES}, true as is_new
+    from raw.candle_rows join series_files using (file_id) where is_of_batch
+"""
+
+# Rows of other validated batches that the batch does not replace, inside its spans.
+_KEPT = f"""
+    with new as ({_NEW}),
+    spans as (
+        select series_id, min(opened_at) as first_at, max(opened_at) as last_at from new group by series_id
+    ),
+    around as (
+        select {_VALUES}, false as is_new
+        from raw.candle_rows join series_files using (file_id) join spans using (series_id)
+        where not is_of_batch and opened_at between first_at and last_at
+        qualify row_number() over (partition by series_id, opened_at order by file_id desc) = 1
+    )
+    from new
+    union all
+    from around anti join new using (series_id, opened_at)
+"""
+
+
+def take_batch_candles(connection: duckdb.DuckDBPyConnection, batch_id: str) -> None:
+    """Create `temp.batch_candles`, and `temp.batch` with the row of `raw.batches`."""
+    connection.execute("create or replace temp table batch as select * from raw.batches where batch_id = ?", [batch_id])
+    _take_series_files(connection)
+    is_alone = _is_true(connection, "select bool_and(is_of_batch) from series_files")
+    rows = _NEW if is_alone else _KEPT
+    if not (is_alone and _is_in_order(connection)):
+        rows = f"select * from ({rows}) order by series_id, opened_at"
+    # A window without order takes the rows as they come. Sorting them into partitions would double the validation.
+    connection.execute(
+        f"""
+        create or replace temp table batch_rows as
+        with candles as (
+            {rows}
+        ),
+        beside as (
+            select
+                *,
+                series_id = lag(series_id) over () as has_previous,
+                lag(opened_at) over () as opened_before,
+                lag(close) over () as close_before
+            from candles
+        )
+        select
+            {_VALUES}, is_new,
+            case when has_previous then opened_before end as previous_opened_at,
+            case when has_previous then close_before end as previous_close
+        from beside
+        """
+    )
+    # The names come last, so that a check carries them for its offenders only.
+    connection.execute(
+        """
+        create or replace temp view batch_candles as
+        select files.instrument, files.timeframe, files.file, batch_rows.*
+        from batch_rows join series_files as files using (file_id)
+        """
+    )
+
+
+def drop_batch_candles(connection: duckdb.DuckDBPyConnection) -> None:
+    """Give their memory back."""
+    connection.execute("drop view temp.batch_candles")
+    for table in ("batch_rows", "series_files", "batch"):
+        connection.execute(f"drop table temp.{table}")
+
+
+def _take_series_files(connection: duckdb.DuckDBPyConnection) -> None:
+    """Files of the batch, and files of validated batches with the same series; a series is named by its first file."""
+    connection.execute(
+        """
+        create or replace temp table series_files as
+        with candidates as (
+            select files.*, files.batch_id = (select batch_id from temp.batch) as is_of_batch
+            from raw.files as files join raw.batches as batches using (batch_id)
+            where batches.state = 'validated' or is_of_batch
+        )
+        select *, min(file_id) over (partition by instrument, timeframe) as series_id
+        from candidates
+        qualify bool_or(is_of_batch) over (partition by instrument, timeframe)
+        """
+    )
+
+
+def _is_in_order(connection: duckdb.DuckDBPyConnection) -> bool:
+    """Whether the batch's rows lie series by series, and in each by time."""
+    return _is_true(
+        connection,
+        f"""
+        with beside as (
+            select
+                series_id is distinct from lag(series_id) over () as is_first,
+                series_id = lag(series_id) over () and opened_at < lag(opened_at) over () as is_back
+            from ({_NEW})
+        )
+        select
+            count(*) filter (is_back) = 0
+            and count(*) filter (is_first) = (select count(distinct series_id) from series_files)
+        from beside
+        """,
+    )
+
+
+def _is_true(connection: duckdb.DuckDBPyConnection, query: str) -> bool:
+    row = connection.execute(query).fetchone()
+    assert row is not None
+    return bool(row[0])

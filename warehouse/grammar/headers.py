@@ -1,0 +1,124 @@
+"""The comment lines at the top of a SQL file: what a row is, what it needs, how far back it looks, its parameters."""
+
+import re
+from dataclasses import dataclass
+from difflib import get_close_matches
+from typing import Literal
+
+from trading.errors import InputUnusable
+from warehouse.grammar.parameters import Param, parse_param
+
+Materialized = Literal["table", "view"]
+
+FIELDS = ("grain", "key", "lookback", "needs", "materialized", "param")
+_FIELD = re.compile(r"--\s*([a-z]+):\s*(.*?)\s*")
+_LOOKBACK = re.compile(r"(\d{1,6}) candles?")
+_COLUMN = re.compile(r"[a-z_][a-z0-9_]*")
+
+
+@dataclass(frozen=True)
+class Header:
+    """What a file says of itself. A field that it leaves out is empty; who needs it asks `complete`."""
+
+    grain: str = ""
+    key: tuple[str, ...] = ()
+    lookback: int | None = None  # earlier candles that a row may depend on; None is `full`: all of them
+    lookback_said: bool = False
+    needs: tuple[str, ...] = ()  # as written, `ema(20)`
+    materialized: Materialized = "table"
+    params: tuple[Param, ...] = ()
+
+
+def parse_header(sql: str, file: str) -> Header:
+    """Header of `sql`: its first comment lines. Prose among them is welcome.
+
+    Raises:
+        InputUnusable: a field is misspelt, given twice (except `param`) or can't be read; with file and line.
+    """
+    found: dict[str, str] = {}
+    params: dict[str, Param] = {}
+    for number, line in enumerate(_comment_lines(sql), start=1):
+        word, text = _field(line, f"{file} line {number}")
+        if not word:
+            continue
+        param = parse_param(text, f"{file} line {number}") if word == "param" else None
+        if word in found or (param and param.name in params):
+            raise InputUnusable(f"{file} line {number}: the header says `{word}: {text}` a second time.")
+        if param:
+            params[param.name] = param
+        else:
+            found[word] = text
+    return Header(
+        grain=found.get("grain", ""),
+        key=_columns(found["key"], file) if "key" in found else (),
+        lookback=_lookback(found.get("lookback", "full"), file),
+        lookback_said="lookback" in found,
+        needs=_listed(found.get("needs", "")),
+        materialized=_materialized(found.get("materialized", "table"), file),
+        params=tuple(params.values()),
+    )
+
+
+def complete(header: Header, file: str) -> Header:
+    """`header`, when it says what every stage must say.
+
+    Raises:
+        InputUnusable: grain, key or lookback is missing, or a view has parameters.
+    """
+    said = {"grain": bool(header.grain), "key": bool(header.key), "lookback": header.lookback_said}
+    missing = [f"`-- {field}: …`" for field, present in said.items() if not present]
+    if missing:
+        raise InputUnusable(f"{file}: the header lacks {', '.join(missing)}.")
+    if header.materialized == "view" and header.params:
+        raise InputUnusable(f"{file}: a view can't have parameters; they would be gone when somebody reads it.")
+    return header
+
+
+def _comment_lines(sql: str) -> list[str]:
+    lines: list[str] = []
+    for line in sql.splitlines():
+        if line.strip() and not line.startswith("--"):
+            break
+        lines.append(line)
+    return lines
+
+
+def _field(line: str, place: str) -> tuple[str, str]:
+    match = _FIELD.fullmatch(line)
+    if match is None:
+        return "", ""
+    word, text = match.groups()
+    if word in FIELDS:
+        return word, text
+    meant = get_close_matches(word, FIELDS, n=1, cutoff=0.75)
+    if meant:
+        raise InputUnusable(f"{place}: `{word}` is no header field; did you mean `{meant[0]}`?")
+    return "", ""  # prose that happens to have a colon
+
+
+def _listed(text: str) -> tuple[str, ...]:
+    return tuple(part.strip() for part in text.split(",") if part.strip())
+
+
+def _columns(text: str, file: str) -> tuple[str, ...]:
+    columns = _listed(text)
+    if not columns or not all(_COLUMN.fullmatch(column) for column in columns):
+        raise InputUnusable(f"{file}: `-- key: {text}` must list columns, such as `instrument, timeframe, closed_at`.")
+    return columns
+
+
+def _lookback(text: str, file: str) -> int | None:
+    if text == "full":
+        return None
+    match = _LOOKBACK.fullmatch(text)
+    if match is None:
+        raise InputUnusable(f"{file}: `-- lookback: {text}` must be `full` or a count such as `50 candles`.")
+    return int(match.group(1))
+
+
+def _materialized(text: str, file: str) -> Materialized:
+    if text == "table":
+        return "table"
+    if text == "view":
+        return "view"
+    raise InputUnusable(f"{file}: `-- materialized: {text}` must be `table` or `view`.")

@@ -1,0 +1,124 @@
+"""Parameters of SQL files: declared in the header, checked by type, read by the text as `getvariable('name')`."""
+
+import math
+import re
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Literal
+
+import duckdb
+
+from trading.errors import InputUnusable
+
+ParamType = Literal["double", "integer", "boolean", "varchar"]
+Value = float | int | bool | str
+
+_DECLARATION = re.compile(r"([a-z_][a-z0-9_]*)\s+(double|integer|boolean|varchar)\s*=\s*(.+)")
+
+
+@dataclass(frozen=True)
+class Param:
+    """One `-- param:` line."""
+
+    name: str
+    type: ParamType
+    default: Value
+
+
+def parse_param(text: str, place: str) -> Param:
+    """`stop_atr double = 2.0` as a value; `place` is file and line.
+
+    Raises:
+        InputUnusable: another form, an unknown type, or a default of another type.
+    """
+    match = _DECLARATION.fullmatch(text)
+    if match is None:
+        raise InputUnusable(
+            f"{place}: a parameter reads `-- param: stop_atr double = 2.0`, "
+            f"of type double, integer, boolean or varchar, not `{text}`."
+        )
+    name, kind, default = match.groups()
+    param_type: ParamType = kind  # type: ignore[assignment]  # the pattern lists the four
+    return Param(name, param_type, _value(param_type, default, f"{place}: the default of {name}"))
+
+
+def values_of(params: tuple[Param, ...], given: Mapping[str, object], file: str) -> dict[str, Value]:
+    """Value of each declared parameter: the given one, checked against the declared type, or the default.
+
+    Text is read as the type says, so that a command line can hand it over as it came.
+
+    Raises:
+        InputUnusable: `given` names an undeclared parameter or has a value of another type.
+    """
+    declared = {param.name: param for param in params}
+    unknown = sorted(set(given) - set(declared))
+    if unknown:
+        known = ", ".join(declared) or "none"
+        raise InputUnusable(f"{file} declares no parameter {', '.join(unknown)}; it declares {known}.")
+    values = {param.name: param.default for param in params}
+    for name, value in given.items():
+        values[name] = _value(declared[name].type, value, f"{file}: parameter {name}")
+    return values
+
+
+@contextmanager
+def parameters_set(connection: duckdb.DuckDBPyConnection, values: Mapping[str, Value]) -> Iterator[None]:
+    """Let SQL on `connection` read `values` by `getvariable`, for the length of the block."""
+    for name, value in values.items():
+        connection.execute(f"set variable {name} = {_literal(value)}")
+    try:
+        yield
+    finally:
+        for name in values:
+            connection.execute(f"reset variable {name}")
+
+
+def _value(kind: ParamType, given: object, place: str) -> Value:
+    text = str(given).strip()
+    value = _READERS[kind](text)
+    if value is None:
+        raise InputUnusable(f"{place} must be {_MEANING[kind]}, not {given!r}.")
+    return value
+
+
+def _double(text: str) -> float | None:
+    try:
+        number = float(text)
+    except ValueError:
+        return None
+    return number if math.isfinite(number) else None
+
+
+def _integer(text: str) -> int | None:
+    # A negative count of candles would turn `lag` into `lead`.
+    return int(text) if re.fullmatch(r"\d{1,9}", text) else None
+
+
+def _boolean(text: str) -> bool | None:
+    return {"true": True, "false": False}.get(text.lower())
+
+
+def _varchar(text: str) -> str:
+    quoted = len(text) > 1 and text[0] == text[-1] == "'"
+    return text[1:-1] if quoted else text
+
+
+_READERS = {"double": _double, "integer": _integer, "boolean": _boolean, "varchar": _varchar}
+_MEANING = {
+    "double": "a finite number",
+    "integer": "a whole number, not negative (it counts candles)",
+    "boolean": "true or false",
+    "varchar": "text",
+}
+
+
+def _literal(value: Value) -> str:
+    # SET VARIABLE takes no bound values. Exact types, since a boolean is an integer to Python.
+    if type(value) is bool:
+        return str(value).lower()
+    if type(value) is int:
+        return f"{value}::bigint"
+    if type(value) is float:
+        return f"{value!r}::double"
+    return "'" + str(value).replace("'", "''") + "'"

@@ -1,0 +1,139 @@
+"""From new rows to a changed table: which rows differ, and from which close on.
+
+A table's rows are compared by its key; only those that differ are deleted and inserted. What changed travels down the
+graph as the close of the earliest changed row: a row looks back only, so nothing that closed before it can differ.
+The new rows of a stage are then computed from slices of its inputs that start its lookback before that close.
+"""
+
+import hashlib
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import datetime
+
+import duckdb
+
+from trading.errors import CheckFailed
+
+FRESH = "temp.fresh"  # the new rows, before they are compared
+SERIES_COLUMNS = frozenset({"instrument", "timeframe", "closed_at"})
+SHOWN = 20  # offending rows in an error message
+
+
+@dataclass(frozen=True)
+class Change:
+    """How a table changed during this build."""
+
+    before: str  # its content, as `content_of` told it; empty for a new table
+    since: datetime | None  # close of the earliest row that changed; None is "all of it, or no telling"
+
+
+def columns_of(connection: duckdb.DuckDBPyConnection, table: str) -> dict[str, str]:
+    """Type of each column, in the order of the table."""
+    rows = connection.execute(f"describe {table}").fetchall()
+    return {row[0]: row[1] for row in rows}
+
+
+def content_of(connection: duckdb.DuckDBPyConnection, table: str) -> str:
+    """Fingerprint of the columns and rows of a table or view, whatever the order of the rows."""
+    # A sum, not an exclusive or, under which two equal rows would vanish.
+    row = connection.execute(
+        f"select count(*), coalesce(sum(hash(whole_row)::hugeint), 0) from {table} as whole_row"
+    ).fetchone()
+    assert row is not None
+    # A row's hash does not know what its columns are called.
+    columns = hashlib.sha256(repr([*columns_of(connection, table).items()]).encode()).hexdigest()
+    return f"{row[0]}:{row[1]}:{columns[:16]}"
+
+
+def refuse_repeated_keys(
+    connection: duckdb.DuckDBPyConnection, table: str, key: tuple[str, ...], name: str, file: str
+) -> None:
+    """Raise CheckFailed, with the rows, when `key` is not unique in `table` or has a null.
+
+    `name` is what the rows are to become, for the message.
+    """
+    listed = ", ".join(key)
+    nulls = " or ".join(f"{column} is null" for column in key)
+    # Counting hashes is several times faster than grouping; equal hashes of unequal keys only cost the slow look.
+    row = connection.execute(
+        f"select count(*) = count(distinct hash({listed})) and count(*) filter ({nulls}) = 0 from {table}"
+    ).fetchone()
+    assert row is not None
+    if row[0]:
+        return
+    offenders = connection.execute(
+        f"select * from {table} qualify count(*) over (partition by {listed}) > 1 or {nulls}"
+        f" order by {listed} limit {SHOWN}"
+    )
+    rows = as_text(offenders)
+    if rows:
+        raise CheckFailed(f"{file}: the key ({listed}) of {name} is not unique, or null, in these rows:\n{rows}")
+
+
+def as_text(result: duckdb.DuckDBPyConnection) -> str:
+    """Rows of a query as lines for a person, one per row: `column=value, …`."""
+    names = [column[0] for column in result.description or ()]
+    lines = (", ".join(f"{name}={value}" for name, value in zip(names, row, strict=True)) for row in result.fetchall())
+    return "\n".join(f"  {line}" for line in lines)
+
+
+def upsert_fresh(
+    connection: duckdb.DuckDBPyConnection, table: str, key: tuple[str, ...], since: datetime | None
+) -> tuple[int, datetime | None]:
+    """Make the rows of `table` those of `temp.fresh`, touching only rows that differ; both have the same columns.
+
+    `since` limits both sides to rows that close at or after it.
+
+    Returns:
+        How many keys changed, and the close of the earliest (None when the table has no `closed_at`).
+    """
+    listed = ", ".join(key)
+    within = "true" if since is None else "closed_at >= $since"
+    closed_at = (
+        "least(fresh.closed_at, old.closed_at)" if "closed_at" in columns_of(connection, table) else "null::timestamptz"
+    )
+    connection.execute(
+        f"""
+        create or replace temp table differing as
+        select {listed}, {closed_at} as changed_at
+        from (select * from {FRESH} where {within}) as fresh
+        full join (select * from {table} where {within}) as old using ({listed})
+        where fresh is distinct from old
+        """,
+        {} if since is None else {"since": since},
+    )
+    match = " and ".join(f"target.{column} = differing.{column}" for column in key)
+    connection.execute(f"delete from {table} as target using temp.differing where {match}")
+    connection.execute(f"insert into {table} select * from {FRESH} as target semi join temp.differing on {match}")
+    row = connection.execute("select count(*), min(changed_at) from temp.differing").fetchone()
+    connection.execute("drop table temp.differing")
+    assert row is not None
+    return row[0], row[1]
+
+
+@contextmanager
+def slices(
+    connection: duckdb.DuckDBPyConnection, tables: tuple[str, ...], since: datetime, lookback: int
+) -> Iterator[Mapping[str, str]]:
+    """Temporary copies of `tables`: of each series the rows from `since` on, and `lookback` + 1 before them.
+
+    One more than the lookback, because an as-of join finds the last row *before* `since` even if nothing looks back.
+    """
+    copies = {table: f"slice__{table.replace('.', '__')}" for table in tables}
+    for table, copy in copies.items():
+        connection.execute(
+            f"""
+            create or replace temp table {copy} as
+            with starts as (
+                select instrument, timeframe, list_min(max(closed_at, {lookback + 1})) as starts_at
+                from {table} where closed_at < $since group by instrument, timeframe
+            )
+            select kept.* from {table} as kept left join starts using (instrument, timeframe)
+            where kept.closed_at >= coalesce(starts_at, '-infinity'::timestamptz)
+            """,
+            {"since": since},
+        )
+    yield {table: f"temp.{copy}" for table, copy in copies.items()}
+    for copy in copies.values():
+        connection.execute(f"drop table temp.{copy}")

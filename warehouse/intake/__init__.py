@@ -1,0 +1,1 @@
+"""Files from outside -> `raw`: what is in an archive, how it is laid out, which rows are candles, and landing them."""

@@ -1,0 +1,238 @@
+"""CSV files -> `temp.incoming`, rows that are candles, and `temp.rejected`, lines that are none, with the reason.
+`temp.sources` has a row per file.
+
+Two ways to the same rows. Plain files go through DuckDB's parser, many at once. Where it finds fewer good rows than the
+file has lines, and where a file holds text, the file is read again line by line, with exact line numbers and reasons.
+"""
+
+import io
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from itertools import groupby
+from pathlib import Path
+
+import duckdb
+import pyarrow as pa
+
+from warehouse.intake.archives import SourceFile
+from warehouse.intake.layouts import BOM, UNITS, Layout, Survey
+from warehouse.intake.rules import FORM, MACROS, PRICES, VALUES, none_of, opened_at_of, reason_of
+from warehouse.schema import PRICE, TIMEFRAME_US, VOLUME
+
+LINES_AT_ONCE = 100_000
+LONGEST_LINE = 4_096  # bytes; a candle needs about 100
+SHOWN_TEXT = 500  # characters of a bad line that are kept
+
+TABLES = (
+    """
+    create or replace temp table sources (
+        file_id integer, name varchar, path varchar, instrument varchar, timeframe varchar, candle_us bigint,
+        fetched_us bigint
+    )
+    """,
+    f"""
+    create or replace temp table incoming (
+        file_id integer, line bigint, opened_at timestamptz,
+        open {PRICE}, high {PRICE}, low {PRICE}, close {PRICE}, volume {VOLUME}, trades bigint
+    )
+    """,
+    """
+    create or replace temp table rejected (
+        file_id integer, line bigint, opened_at timestamptz, reason varchar, row_text varchar
+    )
+    """,
+)
+
+
+@dataclass(frozen=True)
+class Surveyed:
+    """A file that is about to be read."""
+
+    file_id: int
+    source: SourceFile
+    survey: Survey
+
+
+def read_files(connection: duckdb.DuckDBPyConnection, files: Sequence[Surveyed], fetched_us: int) -> None:
+    """Fill `temp.sources`, `temp.incoming` and `temp.rejected` from `files`, all anew."""
+    for statement in (*TABLES, *MACROS):
+        connection.execute(statement)
+    connection.executemany(
+        "insert into sources values (?, ?, ?, ?, ?, ?, ?)",
+        [
+            (file.file_id, file.source.name, str(file.source.path), file.source.instrument, file.source.timeframe,
+             TIMEFRAME_US[file.source.timeframe], fetched_us)
+            for file in files
+        ],
+    )  # fmt: skip
+    plain = [file for file in files if file.survey.is_plain]
+    for layout, alike in groupby(sorted(plain, key=_layout_order), key=lambda file: file.survey.layout):
+        _read_fast(connection, layout, list(alike))
+    whole = _read_whole(connection, plain)
+    read_again(connection, [file for file in files if file.file_id not in whole])
+
+
+def read_again(connection: duckdb.DuckDBPyConnection, files: Sequence[Surveyed]) -> None:
+    """Replace what was read of `files` by what a careful, slower reading finds, line by line."""
+    for file in files:
+        connection.execute("delete from incoming where file_id = ?", [file.file_id])
+        connection.execute("delete from rejected where file_id = ?", [file.file_id])
+        for lines in _numbered_lines(file.source.path, file.survey.layout.has_header):
+            _take_lines(connection, file, lines)
+
+
+def lines_of(file: Surveyed, numbers: set[int]) -> dict[int, str]:
+    """Text of some lines of a file, by number."""
+    with file.source.path.open("rb") as opened:
+        return {number: _text(line)[:SHOWN_TEXT] for number, line, _ in _lines(opened) if number in numbers}
+
+
+def _layout_order(file: Surveyed) -> tuple[str, bool, tuple[str, ...], str, int]:
+    layout = file.survey.layout
+    return (layout.delimiter, layout.has_header, layout.fields, layout.unit, file.file_id)
+
+
+def _read_fast(connection: duckdb.DuckDBPyConnection, layout: Layout, files: list[Surveyed]) -> None:
+    # A time as text, so that its length shows a fraction that a cast would round; trades with decimals likewise.
+    types = dict.fromkeys(PRICES, PRICE) | {"opened_at": "varchar", "volume": "varchar", "trades": "decimal(18, 4)"}
+    columns = {field or f"unread_{place}": types.get(field, "varchar") for place, field in enumerate(layout.fields)}
+    lowest, beyond, us = UNITS[layout.unit]
+    trades = "case when trades % 1 = 0 then trades::bigint end" if "trades" in columns else "null::bigint"
+    connection.execute(
+        f"""
+        insert into incoming
+        select
+            sources.file_id, null,
+            case when strlen(opened_at) = {len(str(beyond)) - 2} and try_cast(opened_at as bigint) >= {lowest}
+                then make_timestamptz(try_cast(opened_at as bigint) * {us}) end,
+            open, high, low, close,
+            exact_number(volume),
+            {trades}
+        from read_csv(
+            $paths, columns = {columns}, header = false, skip = {int(layout.has_header)}, auto_detect = false,
+            delim = $delimiter, quote = '', escape = '', ignore_errors = true, filename = 'path'
+        ) as parsed join sources using (path)
+        """,
+        {"paths": [str(file.source.path) for file in files], "delimiter": layout.delimiter},
+    )
+
+
+def _read_whole(connection: duckdb.DuckDBPyConnection, plain: Sequence[Surveyed]) -> set[int]:
+    """Files of which the fast parser made one good row per line."""
+    rows = connection.execute(
+        f"""
+        select file_id, count(*) filter ({none_of(VALUES)}), count(trades) in (0, count(*))
+        from incoming join sources using (file_id) group by file_id
+        """
+    ).fetchall()
+    good = {file_id: count for file_id, count, is_uniform in rows if is_uniform}
+    return {file.file_id for file in plain if good.get(file.file_id) == file.survey.lines}
+
+
+def _numbered_lines(path: Path, has_header: bool) -> Iterator[pa.Table]:
+    """Lines that are not blank, some at a time: line number, text, whether the line was cut for its length."""
+    with path.open("rb") as file:
+        numbers: list[int] = []
+        texts: list[str] = []
+        cut: list[bool] = []
+        is_header_due = has_header
+        for number, line, is_overlong in _lines(file):
+            if not line.strip():
+                continue
+            if is_header_due:
+                is_header_due = False
+                continue
+            numbers.append(number)
+            texts.append(_text(line))
+            cut.append(is_overlong)
+            if len(numbers) == LINES_AT_ONCE:
+                yield pa.table({"line": numbers, "text": texts, "is_overlong": cut})
+                numbers, texts, cut = [], [], []
+        if numbers:
+            yield pa.table({"line": numbers, "text": texts, "is_overlong": cut})
+
+
+def _text(line: bytes) -> str:
+    return line.rstrip(b"\r\n").decode("utf-8", "replace").replace("\0", "\ufffd")
+
+
+def _lines(file: io.BufferedReader) -> Iterator[tuple[int, bytes, bool]]:
+    number = 0
+    while line := file.readline(LONGEST_LINE):
+        number += 1
+        rest = line
+        while rest and not rest.endswith(b"\n"):  # the end of the file, or of what one line may have
+            rest = file.readline(LONGEST_LINE)
+        yield number, line.removeprefix(BOM) if number == 1 else line, len(line) == LONGEST_LINE
+
+
+def _take_lines(connection: duckdb.DuckDBPyConnection, file: Surveyed, lines: pa.Table) -> None:
+    layout = file.survey.layout
+    texts = ", ".join(f"{_field(layout, name)} as {name}_text" for name in ("opened_at", *PRICES, "volume", "trades"))
+    prices = ", ".join(f"try_cast({name}_text as {PRICE}) as {name}" for name in PRICES)
+    connection.register("numbered_lines", lines)
+    connection.execute(
+        f"""
+        create or replace temp table judged as
+        with split as (
+            select line, text, is_overlong, string_split(text, $delimiter) as parts, $file_id::integer as file_id
+            from numbered_lines
+        ),
+        named as (
+            select
+                *, {texts},
+                -- An empty field at the end is a trailing delimiter, nothing lost.
+                len(parts) - (len(parts) > $expected and trim(parts[-1]) = '')::integer as found
+            from split
+        ),
+        numbered as (
+            select *, whole_number(opened_at_text) as time_number from named
+        ),
+        typed as (
+            select
+                *,
+                case
+                    when $unit = 'text' then try_cast(opened_at_text as timestamptz)
+                    else {opened_at_of("time_number", "$unit")}
+                end as opened_at,
+                {prices}, exact_number(volume_text) as volume,
+                whole_number(trades_text) as trades,
+                $expected as expected, $unit as unit, $refusal as refusal, $has_trades as has_trades
+            from numbered
+        ),
+        judged as (
+            select
+                typed.*, coalesce({reason_of(FORM)}, {reason_of(VALUES)}) as reason
+            from typed join sources using (file_id)
+        )
+        select * from judged
+        """,
+        {
+            "delimiter": layout.delimiter,
+            "file_id": file.file_id,
+            "expected": len(layout.fields),
+            "unit": layout.unit,
+            "refusal": layout.refusal,
+            "has_trades": "trades" in layout.fields,
+        },
+    )
+    connection.unregister("numbered_lines")
+    connection.execute(
+        """
+        insert into incoming
+        select file_id, line, opened_at, open, high, low, close, volume, trades from judged where reason is null
+        """
+    )
+    connection.execute(
+        f"""
+        insert into rejected
+        select file_id, line, opened_at, reason, left(text, {SHOWN_TEXT}) from judged where reason is not null
+        """
+    )
+    connection.execute("drop table judged")
+
+
+def _field(layout: Layout, name: str) -> str:
+    if name not in layout.fields:
+        return "null::varchar"
+    return f"trim(trim(trim(parts[{layout.fields.index(name) + 1}]), '\"'))"

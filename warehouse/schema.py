@@ -1,0 +1,77 @@
+"""What code writes: the tables of `raw`, `checks` and `meta`. Everything else in the warehouse is a file in `sql/`.
+
+A landed row carries the number of its file, not the file's name, source, instrument and timeframe again: writing a text
+that repeats in every row takes as long as writing three prices. The view `raw.kraken_ohlcvt` puts them side by side.
+"""
+
+import duckdb
+
+SCHEMA_VERSION = 1
+
+# Prices fit 18 digits: below 1e8 with 10 decimals, more than any pair of Kraken's needs, and DuckDB reads and writes
+# 64-bit decimals many times faster than 128-bit ones. Volumes can pass 1e12 with 8 decimals and get 28.
+PRICE = "decimal(18, 10)"
+VOLUME = "decimal(28, 10)"
+
+TIMEFRAME_US = {"15m": 900_000_000, "1h": 3_600_000_000, "4h": 14_400_000_000, "1d": 86_400_000_000}
+
+STATEMENTS = (
+    *(f"create schema if not exists {name}" for name in ("raw", "staging", "features", "marts", "checks", "meta")),
+    """
+    create table if not exists raw.batches (
+        batch_id varchar primary key, source varchar not null, path varchar not null, content_hash varchar not null,
+        fetched_at timestamptz not null, state varchar not null check (state in ('landed', 'validated', 'refused')),
+        rows_read bigint not null, rows_landed bigint not null, rows_unchanged bigint not null,
+        rows_revised bigint not null, rows_quarantined bigint not null, detail varchar not null
+    )
+    """,
+    """
+    create table if not exists raw.files (
+        file_id integer primary key, batch_id varchar not null, source varchar not null, file varchar not null,
+        instrument varchar not null, timeframe varchar not null, candle_us bigint not null,
+        fetched_at timestamptz not null
+    )
+    """,
+    # Append only. `revises` says that a row with the same key was there before: only such keys need "newest wins".
+    # No index: it would cost more than landing itself, and checks look for what it would refuse.
+    f"""
+    create table if not exists raw.candle_rows (
+        file_id integer not null, opened_at timestamptz not null,
+        open {PRICE}, high {PRICE}, low {PRICE}, close {PRICE}, volume {VOLUME}, trades bigint,
+        revises boolean not null
+    )
+    """,
+    """
+    create view if not exists raw.kraken_ohlcvt as
+    select
+        files.batch_id, files.source, files.instrument, files.timeframe, candle_rows.opened_at,
+        make_timestamptz(epoch_us(candle_rows.opened_at) + files.candle_us) as closed_at,
+        candle_rows.open, candle_rows.high, candle_rows.low, candle_rows.close, candle_rows.volume, candle_rows.trades,
+        candle_rows.revises, files.file_id, files.file, files.fetched_at, batches.state
+    from raw.candle_rows join raw.files using (file_id) join raw.batches using (batch_id)
+    """,
+    """
+    create table if not exists raw.quarantine (
+        batch_id varchar not null, source varchar not null, file varchar not null, line bigint not null,
+        instrument varchar not null, timeframe varchar not null, opened_at timestamptz,
+        reason varchar not null, row_text varchar not null, quarantined_at timestamptz not null
+    )
+    """,
+    """
+    create table if not exists checks.results (
+        batch_or_run varchar, suite varchar, check_name varchar, passed boolean, offenders bigint, detail varchar,
+        checked_at timestamptz
+    )
+    """,
+    """
+    create table if not exists meta.publication (
+        published_at timestamptz not null, schema_version integer not null, code_version varchar not null
+    )
+    """,
+)
+
+
+def create_schema(connection: duckdb.DuckDBPyConnection) -> None:
+    """Create what is missing; leave what is there."""
+    for statement in STATEMENTS:
+        connection.execute(statement)

@@ -1,0 +1,114 @@
+"""SQL files -> stages, in the order in which they must be built.
+
+`sql/<schema>/<name>.sql` holds one SELECT and *is* `<schema>.<name>`. What it reads is found in the text itself, by
+the database's own parser, and that gives the order. `features.indicators` is one more stage, written by code.
+"""
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from graphlib import CycleError, TopologicalSorter
+from pathlib import Path
+
+from trading.errors import InputUnusable
+from trading.indicators import Need
+from warehouse import features
+from warehouse.grammar.headers import Header, complete, parse_header
+from warehouse.grammar.lint import refuse, strategy_lint
+from warehouse.grammar.parameters import values_of
+from warehouse.grammar.trees import Input, Node, inputs_of, nodes, parse_select
+from warehouse.signals import is_strategy
+
+NOT_STAGES = frozenset({"checks", "raw"})  # checks return offenders, raw tables are landed
+SOURCE_SCHEMAS = frozenset({"raw", "checks", "meta"})
+# Tables among the marts that code writes: a stage may read them, and no file may take their name.
+WRITTEN_BY_CODE = frozenset({"marts.backtests", "marts.decisions", "marts.equity", "marts.journal", "marts.trades"})
+_NAME = re.compile(r"[a-z][a-z0-9_]*")
+
+
+@dataclass(frozen=True)
+class Stage:
+    """One table or view, and how to make it."""
+
+    name: str  # schema.table
+    file: str  # what errors call it: sql/marts/candles.sql
+    header: Header
+    inputs: tuple[str, ...]  # schema.table, each once
+    sql: str = ""  # empty for the stage that code writes
+    places: tuple[Input, ...] = ()  # where `sql` reads its inputs
+    indicators: tuple[Need, ...] = ()  # of the stage that code writes
+
+
+def load_stages(sql_dir: Path) -> tuple[Stage, ...]:
+    """Every stage under `sql_dir`, inputs before those who read them; else in the order of their names.
+
+    Raises:
+        InputUnusable: a file that is not one SELECT with a complete header, strategy SQL that could look ahead, an
+            input that nobody makes, a name taken twice, stages that read each other in a circle. Names the file.
+    """
+    written = [_from_file(path) for path in sorted(sql_dir.glob("*/*.sql")) if path.parent.name not in NOT_STAGES]
+    stages = [*written, _indicators(written)]
+    made = {stage.name: stage for stage in stages}
+    for stage in written:
+        _refuse_unknown_inputs(stage, frozenset(made))
+    return tuple(made[name] for name in _ordered(made))
+
+
+def _from_file(path: Path) -> Stage:
+    schema, table = path.parent.name, path.stem
+    file, name = f"sql/{schema}/{path.name}", f"{schema}.{table}"
+    if not (_NAME.fullmatch(schema) and _NAME.fullmatch(table)):
+        raise InputUnusable(f"{file}: folder and file name become {name}; write them in lower case, a-z, 0-9 and _.")
+    if name in WRITTEN_BY_CODE or name == features.TABLE:
+        raise InputUnusable(f"{file}: {name} is made twice, by this file and by code; choose another file name.")
+    sql = path.read_text(encoding="utf-8").strip().removesuffix(";")
+    header = complete(parse_header(sql, file), file)
+    if is_strategy(table):
+        refuse(strategy_lint(sql, header, values_of(header.params, {}, file), file), file)
+    tree = parse_select(sql, file)
+    _refuse_long_names(tree, file)
+    places = inputs_of(tree)
+    return Stage(name, file, header, tuple(sorted({place.name for place in places})), sql, places)
+
+
+def _refuse_long_names(tree: Node, file: str) -> None:
+    """An increment reads slices of its inputs under the inputs' own short names; longer ones would miss them."""
+    inputs = {place.name for place in inputs_of(tree)}
+    for node in nodes(tree):
+        names = node.get("column_names") or ()
+        if len(names) > 2 and ".".join(names[:2]).lower() in inputs:
+            raise InputUnusable(f"{file}: write {'.'.join(names[1:])}, not {'.'.join(names)}.")
+        if node.get("catalog_name") and node.get("type") == "BASE_TABLE":
+            raise InputUnusable(f"{file} reads {node['catalog_name']}.{node['table_name']}, from another database.")
+
+
+def _indicators(written: list[Stage]) -> Stage:
+    needs = features.union_of_needs(stage.header.needs for stage in written)
+    header = Header(grain="one row per candle", key=features.KEY)
+    return Stage(features.TABLE, "warehouse/features.py", header, ("marts.candles",), indicators=needs)
+
+
+def _refuse_unknown_inputs(stage: Stage, made: frozenset[str]) -> None:
+    for name in stage.inputs:
+        schema, _, table = name.rpartition(".")
+        if not schema:
+            raise InputUnusable(
+                f"{stage.file} reads `{table}`, which is none of its CTEs; other tables are written with their schema."
+            )
+        if name not in made and name not in WRITTEN_BY_CODE and schema not in SOURCE_SCHEMAS:
+            raise InputUnusable(f"{stage.file} reads {name}, but there is no sql/{schema}/{table}.sql.")
+
+
+def _ordered(stages: Mapping[str, Stage]) -> list[str]:
+    sorter = TopologicalSorter({name: [i for i in stage.inputs if i in stages] for name, stage in stages.items()})
+    try:
+        sorter.prepare()
+    except CycleError as error:
+        circle = [stages[name].file for name in error.args[1]]
+        raise InputUnusable(f"These read each other in a circle: {' <- '.join(circle)}.") from error
+    order: list[str] = []
+    while sorter.is_active():
+        ready = sorted(sorter.get_ready())
+        order.extend(ready)
+        sorter.done(*ready)
+    return order
