@@ -1,0 +1,233 @@
+"""`slipway`: what must be instant, or must work while the Prefect server is down.
+
+A composition root, like `flows/`: it loads the settings and hands them down in pieces. Every command imports what it
+needs when it runs, so that `slipway sql` does not wait for numba, nor `slipway backtest` for Prefect.
+
+Exit codes: 0 done, 1 an error that says what to do, 2 wrong usage, 130 interrupted.
+"""
+
+import argparse
+import os
+import sys
+from collections.abc import Sequence
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from trading.errors import SlipwayError
+
+if TYPE_CHECKING:
+    from ops.console import Rows
+    from ops.stack import Stack
+
+INTERRUPTED = 130
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run one command; the exit code. An error nobody foresaw keeps its traceback."""
+    chosen = _parser().parse_args(arguments)
+    try:
+        code: int = chosen.command(chosen)
+    except SlipwayError as error:
+        print(f"slipway: {error}", file=sys.stderr)
+        return 1
+    except KeyboardInterrupt:
+        return INTERRUPTED
+    return code
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(prog="slipway", description="Kraken spot candles to Kraken Futures orders.")
+    parser.add_argument("--profile", default="paper", help="settings: config/<profile>.toml over base.toml")
+    commands = parser.add_subparsers(title="commands", metavar="", required=True)
+
+    run = commands.add_parser("run", help="take the sample candles through the whole chain, with Prefect")
+    run.set_defaults(command=_run)
+    stop = commands.add_parser("stop", help="end the Prefect server and worker that `run` started, and nothing else")
+    stop.set_defaults(command=_stop)
+    status = commands.add_parser("status", help="show what runs and what is published")
+    status.set_defaults(command=_status)
+
+    backtest = commands.add_parser("backtest", help="trade a strategy file over the published candles")
+    backtest.add_argument("file", type=Path, help="a strategy: one SQL file")
+    backtest.add_argument("--instrument", action="append", dest="instruments", metavar="NAME", help="repeatable")
+    backtest.add_argument("--timeframe", choices=("15m", "1h", "4h", "1d"))
+    backtest.add_argument("--from", type=_moment, dest="first", metavar="DAY", help="UTC, as 2023-01-31[T12:00]")
+    backtest.add_argument("--to", type=_moment, dest="last", metavar="DAY")
+    backtest.add_argument(
+        "--set", action="append", type=_parameter, default=[], dest="parameters", metavar="NAME=VALUE"
+    )
+    backtest.add_argument("--no-store", action="store_false", dest="store", help="leave the warehouse as it is")
+    backtest.set_defaults(command=_backtest)
+
+    trade = commands.add_parser("trade", help="one bounded paper session, without Prefect")
+    trade.set_defaults(command=_trade)
+
+    sql = commands.add_parser("sql", help="the DuckDB prompt on the published warehouse, read-only")
+    sql.add_argument("-c", dest="query", metavar="SQL", help="answer one query and leave")
+    sql.set_defaults(command=_sql)
+
+    audit = commands.add_parser("audit", help="check journals").add_subparsers(metavar="", required=True)
+    verify = audit.add_parser("verify", help="walk the hash chain of every journal, or of the ones named")
+    verify.add_argument("files", nargs="*", type=Path)
+    verify.add_argument(
+        "--anchor", type=_anchor, metavar="ROW:HASH", help="a head that was kept elsewhere, of one file"
+    )
+    verify.set_defaults(command=_audit_verify)
+    return parser
+
+
+def _run(chosen: argparse.Namespace) -> int:
+    from config.settings import ROOT, load_settings
+    from ops.run import run
+    from tasks.provenance import code_version
+
+    paths = load_settings(chosen.profile).paths
+    return run(ROOT, paths.state, paths.sample, version=code_version(), environment=os.environ)
+
+
+def _stop(chosen: argparse.Namespace) -> int:
+    from config.settings import load_settings
+    from ops import stack
+
+    ended = stack.stop(load_settings(chosen.profile).paths.state, print)
+    print(
+        "Stopped: the Prefect server and worker of this checkout." if ended else "Nothing of this checkout was running."
+    )
+    return 0
+
+
+def _status(chosen: argparse.Namespace) -> int:
+    from config.settings import load_settings
+    from ops import stack
+    from ops.console import show
+    from ops.summary import show_schedule
+
+    paths = load_settings(chosen.profile).paths
+    up = stack.read(paths.state)
+    show("Slipway", (*_processes(up), *_files(paths.published, paths.journals)))
+    if up is not None:
+        show_schedule(up)
+    return 0
+
+
+def _backtest(chosen: argparse.Namespace) -> int:
+    from config.settings import load_settings
+    from ops.console import decision_text, metric_rows, show
+    from tasks.backtests import run_backtest
+
+    summary = run_backtest(
+        load_settings(chosen.profile),
+        chosen.file,
+        instruments=tuple(chosen.instruments) if chosen.instruments else None,
+        first=chosen.first,
+        last=chosen.last,
+        timeframe=chosen.timeframe,
+        parameters=dict(chosen.parameters),
+        store=chosen.store,
+    )
+    view = summary.view
+    title = f"{view.strategy} on {', '.join(view.candles)}, {summary.candles:,} candles of {view.timeframe}"
+    stored = "" if summary.is_new is None else f"stored as run {view.run_id}{'' if summary.is_new else ', as before'}"
+    show(
+        title,
+        (*metric_rows(view.metrics), ("signals", decision_text(view.decisions))),
+        (*view.assumptions[:2], f"Report: {summary.report}", *([f"In marts.backtests: {stored}."] if stored else [])),
+    )
+    return 0
+
+
+def _processes(running: "Stack | None") -> "Rows":
+    if running is None:
+        return (("Prefect", "not running; `make run` starts it"),)
+    members = ("server", running.server), ("worker", running.worker)
+    return (
+        ("Prefect UI", running.ui_url),
+        *((name, f"process {member.pid}" if member else "not ours, or not running") for name, member in members),
+    )
+
+
+def _files(published: Path, journals: Path) -> "Rows":
+    if published.is_file():
+        facts = published.stat()
+        when = datetime.fromtimestamp(facts.st_mtime, UTC)
+        warehouse = f"published {when:%Y-%m-%d %H:%M:%S} UTC, {facts.st_size / 1e6:,.1f} MB"
+    else:
+        warehouse = "not published yet; `make run` does it"
+    return (
+        ("warehouse", warehouse),
+        *((f"journal {path.stem}", _journal(path)) for path in sorted(journals.glob("*.sqlite"))),
+    )
+
+
+def _journal(path: Path) -> str:
+    from ops.alerts import waiting_alerts
+    from ops.clock import as_datetime
+    from ops.journal import JournalReader
+
+    with JournalReader(path) as journal:
+        closes = [row.at for row in journal.rows(kinds=["snapshot"])]
+        waiting = waiting_alerts(journal)
+    last = f" to {as_datetime(closes[-1]):%Y-%m-%d %H:%M} UTC" if closes else ""
+    undelivered = f", {waiting} alert{'s' if waiting > 1 else ''} undelivered" if waiting else ""
+    return f"{len(closes):,} closes{last}{undelivered}"
+
+
+def _trade(chosen: argparse.Namespace) -> int:
+    from config.settings import load_settings
+    from tasks.session import run_session
+
+    print(run_session(load_settings(chosen.profile)).sentence)
+    return 0
+
+
+def _sql(chosen: argparse.Namespace) -> int:
+    from config.settings import load_settings
+    from ops.prompt import open_prompt
+
+    settings = load_settings(chosen.profile)
+    open_prompt(settings.paths.published, settings.paths.state, settings.strategy.name, chosen.query)
+
+
+def _audit_verify(chosen: argparse.Namespace) -> int:
+    from config.settings import load_settings
+    from ops.journal import Head, JournalReader
+
+    files = chosen.files or sorted(load_settings(chosen.profile).paths.journals.glob("*.sqlite"))
+    if not files:
+        print("There is no journal yet.")
+    broken = 0
+    for file in files:
+        with JournalReader(file) as journal:
+            verdict = journal.verify(Head(*chosen.anchor) if chosen.anchor else None)
+        if verdict.broken_at is None:
+            print(f"{file}: {verdict.rows} rows hold; head {verdict.head.seq}:{verdict.head.hash}")
+        else:
+            broken += 1
+            print(f"{file}: row {verdict.broken_at} {verdict.reason}", file=sys.stderr)
+    return 1 if broken else 0
+
+
+def _moment(text: str) -> datetime:
+    """A day or a time, UTC unless it says otherwise."""
+    try:
+        moment = datetime.fromisoformat(text)
+    except ValueError as error:
+        raise argparse.ArgumentTypeError(
+            f"{text!r} is not a day like 2023-01-31 or a time like 2023-01-31T12:00"
+        ) from error
+    return moment.replace(tzinfo=UTC) if moment.tzinfo is None else moment.astimezone(UTC)
+
+
+def _parameter(text: str) -> tuple[str, str]:
+    name, equals, value = text.partition("=")
+    if not (equals and name.strip().isidentifier() and value.strip()):
+        raise argparse.ArgumentTypeError(f"{text!r} is not name=value")
+    return name.strip(), value.strip()
+
+
+def _anchor(text: str) -> tuple[int, str]:
+    seq, _, digest = text.partition(":")
+    if not (seq.isdecimal() and len(digest) == 64):
+        raise argparse.ArgumentTypeError("an anchor is row:hash, as `audit verify` prints it")
+    return int(seq), digest

@@ -1,0 +1,332 @@
+"""One strategy file over the published candles: simulated, measured, reported, stored."""
+
+import json
+import os
+import shlex
+import time
+from collections import Counter
+from collections.abc import Mapping
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+import polars as pl
+
+from config.settings import ROOT, Settings
+from exchange.compiling import compiled
+from exchange.simulator import Candle, Fill, Verdict, fold
+from reports.backtest import write_report
+from reports.model import CANDLE_SCHEMA, BacktestView, metrics_of
+from tasks.market import History, load_history
+from tasks.provenance import code_version, settings_hash, table_hash, text_hash
+from tasks.results import decision_rows, equity_rows, trade_rows
+from trading.errors import SetupFailed
+from trading.ledger import LastPrice, trades_of
+from trading.metrics import Metrics
+from trading.model import E8
+from warehouse.backtests import RunRows, store_run
+from warehouse.clearance import is_cleared
+from warehouse.connection import publish, unit_of_work
+from warehouse.schema import TIMEFRAME_US
+from warehouse.strategies import Strategy, load_strategy
+
+RUN_ID_LENGTH = 16  # hex digits of SHA-256: no two runs of anybody's share them
+
+
+class BacktestSummary(NamedTuple):
+    """What a run came to. The view holds its rows, and all that the report says."""
+
+    view: BacktestView
+    candles: int
+    first_candle_at: datetime  # opened
+    last_candle_at: datetime  # opened
+    engine_seconds: float
+    report: Path | None  # None: none was wanted
+    is_new: bool | None  # whether the warehouse had no such run before; None: not stored
+
+    @property
+    def run_id(self) -> str:
+        return self.view.run_id
+
+    @property
+    def strategy(self) -> str:
+        return self.view.strategy
+
+    @property
+    def instruments(self) -> tuple[str, ...]:
+        return tuple(self.view.candles)
+
+    @property
+    def timeframe(self) -> str:
+        return self.view.timeframe
+
+    @property
+    def metrics(self) -> Metrics:
+        return self.view.metrics
+
+    @property
+    def page(self) -> str:
+        """The run as Markdown, with its equity as a picture."""
+        from reports.pictures import equity_png, summary_markdown  # only who asks pays for matplotlib
+
+        return summary_markdown(self.view, equity_png(self.view))
+
+
+class Request(NamedTuple):
+    """What was asked for; None is what the settings say, or all of history."""
+
+    strategy_sql: Path
+    instruments: tuple[str, ...] | None
+    first: datetime | None
+    last: datetime | None
+    timeframe: str | None
+    parameters: Mapping[str, object]
+
+
+class Run(NamedTuple):
+    """A simulated run as rows."""
+
+    trades: pl.DataFrame  # reports.model.TRADE_SCHEMA
+    equity: pl.DataFrame  # reports.model.EQUITY_SCHEMA
+    decisions: pl.DataFrame  # tasks.results.DECISION_SCHEMA
+    engine_seconds: float
+
+
+def run_backtest(
+    settings: Settings,
+    strategy_sql: Path,
+    *,
+    instruments: tuple[str, ...] | None = None,
+    first: datetime | None = None,
+    last: datetime | None = None,
+    timeframe: str | None = None,
+    parameters: Mapping[str, object] | None = None,
+    store: bool = True,
+    report: bool = True,
+) -> BacktestSummary:
+    """Trade the strategy in `strategy_sql` over the published candles that lie between `first` and `last`.
+
+    What is left out comes from the settings, and all of history for the bounds. The same inputs give the same run id;
+    storing it again replaces the same rows.
+
+    Raises:
+        SetupFailed: nothing is published, or there is no room for the report.
+        InputUnusable: the strategy can't be used, or there are no candles to trade it on.
+        CheckFailed: the strategy gives signals that can't be traded.
+        WarehouseBusy: another process held the build file for the whole wait; the report is written.
+    """
+    request = Request(strategy_sql, instruments, first, last, timeframe, parameters or {})
+    if store:
+        _refuse_missing_build(settings.paths.build)
+    strategy = load_strategy(strategy_sql, request.parameters)
+    history = load_history(settings, strategy, instruments=instruments, timeframe=timeframe, first=first, last=last)
+    run = simulated(history, settings)
+    view = _view(settings, request, strategy, history, run)
+    written = _written(view, settings.paths.reports) if report else None
+    is_new = _stored(settings, history, run, view) if store else None
+    return BacktestSummary(
+        view=view,
+        candles=len(history.candles),
+        first_candle_at=history.first_candle_at,
+        last_candle_at=history.last_candle_at,
+        engine_seconds=run.engine_seconds,
+        report=written,
+        is_new=is_new,
+    )
+
+
+def simulated(history: History, settings: Settings) -> Run:
+    """Fold the decision function over the market, compiled, and turn its numbers into rows."""
+    market = history.market
+    engine = compiled(fold, _machine_code(settings))
+    began = time.perf_counter()
+    _, fills, decisions, equity = engine(
+        market.account, np.array(market.rules), market.costs, market.candles, market.signals
+    )
+    engine_seconds = time.perf_counter() - began
+    last = [_last_price(history, number) for number in range(len(history.instruments))]
+    trades = trades_of((Fill(*row) for row in fills.tolist()), last, [rules.unit_e8 for rules in market.rules])
+    specs = [settings.instruments[name] for name in history.instruments]
+    return Run(
+        trades=trade_rows(trades, history.instruments, specs),
+        equity=equity_rows(equity, market.account.cash_e8 / E8),
+        decisions=decision_rows((Verdict(*row) for row in decisions.tolist()), history.instruments),
+        engine_seconds=engine_seconds,
+    )
+
+
+def _machine_code(settings: Settings) -> Path:
+    """Where compiled rules are kept: with the checkout that they are made of, whoever's data they run on."""
+    return ROOT / ".slipway" / "compiled" if os.access(ROOT, os.W_OK) else settings.paths.state / "compiled"
+
+
+def _refuse_missing_build(build: Path) -> None:
+    # Publishing a build file that holds nothing but this run would take everybody's candles away.
+    if not build.is_file():
+        raise SetupFailed(
+            "The build file is gone, so the run can't be stored: `make run` makes it, --no-store does without."
+        )
+
+
+def _last_price(history: History, number: int) -> LastPrice:
+    """An instrument without candles never traded, so its last price is never asked for."""
+    candles = history.market.candles
+    own = candles[candles[:, Candle._fields.index("instrument")] == number]
+    if not len(own):
+        return LastPrice(0, 0)
+    last = Candle(*own[-1].tolist())
+    return LastPrice(last.closed_at, last.close)
+
+
+def _view(settings: Settings, request: Request, strategy: Strategy, history: History, run: Run) -> BacktestView:
+    hashes = {
+        "strategy": strategy.hash,
+        "data": table_hash([history.market.candles, history.market.signals]),
+        "configuration": text_hash(settings_hash(settings), ",".join(history.instruments), history.timeframe),
+    }
+    return BacktestView(
+        title=strategy.name.removeprefix("signals_").replace("_", " "),
+        strategy=strategy.name,
+        strategy_sql=strategy.sql,
+        timeframe=history.timeframe,
+        timeframe_us=TIMEFRAME_US[history.timeframe],
+        run_id=text_hash(*hashes.values(), code_version())[:RUN_ID_LENGTH],
+        created_at=datetime.now(UTC),
+        hashes=hashes,
+        code_version=code_version(),
+        command=_command(request),
+        data_sources=_data_sources(history),
+        assumptions=assumptions(settings),
+        configuration=_configuration(settings, strategy, history),
+        metrics=metrics_of(run.trades, run.equity, history.market.account.cash_e8 / E8),
+        candles={name: _chart(history.candles, name) for name in history.instruments},
+        trades=run.trades,
+        equity=run.equity,
+        decisions=dict(Counter(run.decisions["decision"].to_list())),
+    )
+
+
+def assumptions(settings: Settings) -> tuple[str, ...]:
+    """What the simulation takes for granted, one sentence each."""
+    costs, risk = settings.costs, settings.risk
+    basis = (
+        "The perpetual trades at the spot price: no basis."
+        if costs.basis_bps == 0
+        else f"The perpetual trades {costs.basis_bps} bps above spot at all times: the basis is modelled as constant."
+    )
+    sizing = (
+        f"Each trade risks {risk.risk_per_trade_percent} % of equity between entry and stop, with at most "
+        f"{risk.max_notional_percent} % of equity in one position; sizes are whole lots, prices whole ticks."
+    )
+    limits = (
+        f"No entries after a loss of {risk.max_daily_loss_percent} % in a UTC day, nor below a drawdown of "
+        f"{risk.max_drawdown_percent} %."
+    )
+    return (
+        "No funding is paid or received.",
+        basis,
+        "A signal is entered at the open of the next candle, never in the candle that it comes from.",
+        "When a candle reaches both stop and target, the stop comes first.",
+        "A stop that the price gaps over fills at the open beyond it.",
+        f"Every fill pays the taker fee of {costs.taker_fee_percent} %, and orders fill whole.",
+        f"Market orders and stops slip {costs.slippage_bps} bps.",
+        "A target fills when a candle touches it, at its price or a better open.",
+        "Where candles are missing, a market order waits for the next one, however late.",
+        "Prices are those of spot, to the nearest tick of the perpetual; margin and liquidation are not modelled.",
+        sizing,
+        limits,
+        "A trade that the data ends on is valued at the last close, without a cost for closing it.",
+    )
+
+
+def _data_sources(history: History) -> tuple[str, ...]:
+    counts = history.candles.group_by("source", maintain_order=True).agg(
+        pl.len().alias("candles"), pl.col("opened_at").min().alias("first"), pl.col("closed_at").max().alias("last")
+    )
+    return tuple(
+        f"{row['candles']:,} candles of {history.timeframe} from {row['source']}, "
+        f"{row['first']:%Y-%m-%d %H:%M} to {row['last']:%Y-%m-%d %H:%M} UTC."
+        for row in counts.iter_rows(named=True)
+    )
+
+
+def _configuration(settings: Settings, strategy: Strategy, history: History) -> tuple[tuple[str, str], ...]:
+    shown: dict[str, object] = {
+        **{f"parameter {name}": value for name, value in strategy.values.items()},
+        **{f"costs.{name}": value for name, value in settings.costs.model_dump(mode="json").items()},
+        **{f"risk.{name}": value for name, value in settings.risk.model_dump(mode="json").items()},
+        **{
+            f"{name}.{field}": value
+            for name in history.instruments
+            for field, value in settings.instruments[name].model_dump(mode="json").items()
+        },
+    }
+    return tuple((name, str(value)) for name, value in shown.items())
+
+
+def _command(request: Request) -> str:
+    """The command that repeats the run, from the checkout."""
+    path = request.strategy_sql.absolute()
+    words = ["slipway", "backtest", str(path.relative_to(ROOT) if path.is_relative_to(ROOT) else path.name)]
+    for name in request.instruments or ():
+        words += ["--instrument", name]
+    if request.timeframe:
+        words += ["--timeframe", request.timeframe]
+    for word, bound in (("--from", request.first), ("--to", request.last)):
+        words += [word, bound.astimezone(UTC).strftime("%Y-%m-%dT%H:%M")] if bound else []
+    for name, value in request.parameters.items():
+        words += ["--set", f"{name}={value}"]
+    return shlex.join(words)
+
+
+def _chart(candles: pl.DataFrame, name: str) -> pl.DataFrame:
+    return candles.filter(pl.col("instrument") == name).select(CANDLE_SCHEMA.names()).cast(CANDLE_SCHEMA)
+
+
+def _written(view: BacktestView, folder: Path) -> Path:
+    try:
+        return write_report(view, folder / f"{view.strategy}-{view.run_id}.html")
+    except OSError as error:
+        raise SetupFailed(f"The report can't be written to {folder}: {error}.") from error
+
+
+def _stored(settings: Settings, history: History, run: Run, view: BacktestView) -> bool:
+    limits = settings.warehouse.model_dump()  # lock_wait_s, memory_limit, threads
+    rows = RunRows(view.run_id, _summary_row(history, run, view), run.trades, run.equity, run.decisions)
+    with unit_of_work(settings.paths.build, **limits) as connection:
+        is_new = store_run(connection, rows)
+        cleared = is_cleared(connection)
+    if cleared:  # else the candles under it are being rebuilt, or were refused: the next build publishes these rows
+        publish(
+            settings.paths.build,
+            settings.paths.published,
+            published_at=datetime.now(UTC),
+            code_version=view.code_version,
+            **limits,
+        )
+    return is_new
+
+
+def _summary_row(history: History, run: Run, view: BacktestView) -> dict[str, object]:
+    """The row of `marts.backtests`."""
+    measured = view.metrics._asdict()
+    names = (
+        "trades", "final_equity_usd", "net_profit_usd", "return_percent", "max_drawdown_percent", "sharpe",
+        "win_rate_percent", "profit_factor", "fees_usd", "slippage_usd",
+    )  # fmt: skip
+    return {
+        "strategy": view.strategy,
+        "strategy_hash": view.hashes["strategy"],
+        "code_version": view.code_version,
+        "data_hash": view.hashes["data"],
+        "configuration": json.dumps(dict(view.configuration)),
+        "instruments": list(history.instruments),
+        "timeframe": history.timeframe,
+        "first_candle_at": history.first_candle_at,
+        "last_candle_at": history.last_candle_at,
+        "candles": len(history.candles),
+        **{name: measured[name] for name in names},
+        "engine_seconds": run.engine_seconds,
+        "created_at": view.created_at,
+    }

@@ -1,0 +1,191 @@
+"""The published candles and a strategy's signals, as the whole numbers that simulator and session trade on."""
+
+from collections.abc import Sequence
+from datetime import datetime
+from decimal import Decimal
+from typing import NamedTuple
+
+import numpy as np
+import polars as pl
+from numpy.typing import NDArray
+
+from config.settings import Instrument, Settings
+from exchange.simulator import Candle, Costs, Signal
+from trading.errors import InputUnusable
+from trading.model import E8, PPM, Account, Rules, opening
+from warehouse.candles import read_candles
+from warehouse.connection import reading
+from warehouse.strategies import Strategy, run_strategy
+
+IntTable = NDArray[np.int64]
+
+PRICE_SCALE = 10**10  # of the warehouse's DECIMAL(28, 10)
+PRICES = ("open", "high", "low", "close")
+DISTANCES = tuple(name for name in Signal._fields if name.endswith("_distance"))
+
+
+class Market(NamedTuple):
+    """Everything a run depends on, as numbers."""
+
+    candles: IntTable  # columns of `Candle`; by closed_at, then instrument
+    signals: IntTable  # columns of `Signal`; by known_at, then instrument
+    rules: tuple[Rules, ...]  # by instrument
+    costs: Costs
+    account: Account
+
+
+class History(NamedTuple):
+    """What was read: the market, and the candles as they were published (columns of `marts.candles`)."""
+
+    market: Market
+    instruments: tuple[str, ...]
+    timeframe: str
+    candles: pl.DataFrame
+    first_candle_at: datetime  # opened
+    last_candle_at: datetime  # opened
+
+
+def load_history(
+    settings: Settings,
+    strategy: Strategy,
+    *,
+    instruments: tuple[str, ...] | None = None,
+    timeframe: str | None = None,
+    first: datetime | None = None,
+    last: datetime | None = None,
+) -> History:
+    """Published candles that lie between `first` and `last`, and the signals that could be acted on among them.
+
+    What is left out comes from the settings; without bounds it is all of history.
+
+    Raises:
+        SetupFailed: nothing is published.
+        InputUnusable: an instrument that the settings don't describe, no candles, or a strategy that can't be used.
+        CheckFailed: the strategy gives signals that can't be traded.
+    """
+    names = instruments or settings.strategy.instruments
+    frame = timeframe or settings.strategy.timeframe
+    specs = [_spec(settings, name) for name in names]
+    with reading(settings.paths.published) as connection:
+        candles = read_candles(connection, names, frame, first, last)
+    if not len(candles):
+        raise InputUnusable(
+            f"There are no published {frame} candles of {', '.join(names)}{_span(first, last)}: nothing to trade on."
+        )
+    first_candle_at, last_candle_at = candles["opened_at"].min(), candles["opened_at"].max()
+    assert isinstance(first_candle_at, datetime)
+    assert isinstance(last_candle_at, datetime)
+    proposals = run_strategy(strategy, settings.paths.published, timeframe=frame, instruments=names, last=last)
+    market = Market(
+        candles=candle_table(candles, names, specs, settings.costs.basis_bps),
+        signals=signal_table(proposals, names, specs, settings.costs.basis_bps, first_candle_at),
+        rules=tuple(rules_of(settings, spec) for spec in specs),
+        costs=Costs(_ppm(settings.costs.slippage_bps, "100"), settings.costs.latency_ms * 1_000),
+        account=opening(int(settings.risk.starting_cash_usd * E8)),
+    )
+    return History(market, names, frame, candles, first_candle_at, last_candle_at)
+
+
+def candle_table(
+    candles: pl.DataFrame, names: Sequence[str], specs: Sequence[Instrument], basis_bps: Decimal
+) -> IntTable:
+    """Spot candles as candles of the perpetual: the basis added, prices to the nearest tick, exact until then.
+
+    Raises InputUnusable: a price is below one tick of its perpetual.
+    """
+    factor = PPM + _ppm(basis_bps, "100")
+    tick = _by_instrument(names, [int(spec.tick_usd * PRICE_SCALE) for spec in specs], pl.Int128)
+    ticks = [
+        ((pl.col(price).cast(pl.Decimal(28, 10)).to_physical() * (2 * factor) + tick * PPM) // (tick * (2 * PPM)))
+        .cast(pl.Int64)
+        .alias(price)
+        for price in PRICES
+    ]
+    table = candles.select(_number_of(names), _us("opened_at"), _us("closed_at"), *ticks)
+    too_low = table.filter(pl.col("low") < 1)
+    if len(too_low):
+        raise InputUnusable(
+            f"{len(too_low)} candles of {names[too_low['instrument'][0]]} trade below one tick of the perpetual "
+            "that settings.instruments names for it."
+        )
+    return _table(table.sort("closed_at", "instrument"), Candle._fields)
+
+
+def signal_table(
+    signals: pl.DataFrame,
+    names: Sequence[str],
+    specs: Sequence[Instrument],
+    basis_bps: Decimal,
+    known_after: datetime,
+) -> IntTable:
+    """Proposals in ticks. One known before the first candle opened had its moment before, and is left out.
+
+    Distances go to the nearest tick, and never to none; a distance that is null is none.
+    """
+    tick = _by_instrument(names, [float(spec.tick_usd) for spec in specs], pl.Float64)
+    factor = float(1 + basis_bps / 10_000)
+    distances = [
+        pl.when(pl.col(name) > 0).then((pl.col(name) / tick).round().clip(1)).otherwise(0).cast(pl.Int64).alias(name)
+        for name in DISTANCES
+    ]
+    table = signals.filter(pl.col("known_at") > known_after).select(
+        _number_of(names),
+        _us("closed_at").alias("signal_at"),
+        _us("known_at"),
+        pl.when(pl.col("side") == "long").then(1).otherwise(-1).cast(pl.Int64).alias("side"),
+        (pl.col("close") * factor / tick).round().cast(pl.Int64).alias("price"),
+        *distances,
+        (pl.col("score").fill_null(0) * PPM).round().cast(pl.Int64).alias("score"),
+    )
+    return _table(table.sort("known_at", "instrument"), Signal._fields)
+
+
+def rules_of(settings: Settings, spec: Instrument) -> Rules:
+    """Contract and limits in the core's units."""
+    risk, costs = settings.risk, settings.costs
+    return Rules(
+        unit_e8=int(spec.tick_usd * spec.lot_base * E8),
+        minimum_lots=1,
+        maximum_lots=spec.maximum_lots,
+        taker_fee_ppm=_ppm(costs.taker_fee_percent),
+        maker_fee_ppm=_ppm(costs.maker_fee_percent),
+        risk_ppm=_ppm(risk.risk_per_trade_percent),
+        max_notional_ppm=_ppm(risk.max_notional_percent),
+        max_positions=risk.max_positions,
+        max_daily_loss_ppm=_ppm(risk.max_daily_loss_percent),
+        max_drawdown_ppm=_ppm(risk.max_drawdown_percent),
+        cooldown_us=risk.cooldown_minutes * 60_000_000,
+    )
+
+
+def _spec(settings: Settings, name: str) -> Instrument:
+    try:
+        return settings.instruments[name]
+    except KeyError:
+        known = ", ".join(settings.instruments)
+        raise InputUnusable(f"The settings describe no instrument {name!r}; they describe {known}.") from None
+
+
+def _span(first: datetime | None, last: datetime | None) -> str:
+    return "".join(f" {word} {bound:%Y-%m-%d %H:%M}" for word, bound in (("from", first), ("to", last)) if bound)
+
+
+def _ppm(share: Decimal, scale: str = "10000") -> int:
+    """Percent (or, by `scale`, basis points) as whole parts per million."""
+    return int((share * Decimal(scale)).to_integral_value())
+
+
+def _number_of(names: Sequence[str]) -> pl.Expr:
+    return _by_instrument(names, range(len(names)), pl.Int64).alias("instrument")
+
+
+def _by_instrument(names: Sequence[str], values: Sequence[int | float], kind: type[pl.DataType]) -> pl.Expr:
+    return pl.col("instrument").replace_strict(list(names), list(values), return_dtype=kind)
+
+
+def _us(column: str) -> pl.Expr:
+    return pl.col(column).dt.epoch("us")
+
+
+def _table(frame: pl.DataFrame, columns: Sequence[str]) -> IntTable:
+    return np.ascontiguousarray(frame.select(columns).to_numpy().astype(np.int64, copy=False))

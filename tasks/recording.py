@@ -1,0 +1,180 @@
+"""What one close of the candles becomes in the journal, and back. Pure: rows in, rows out.
+
+Candles and signals are inputs; fills, intents, decisions and the account are what follows from them. All are rows, so a
+journal can be replayed without any other source, and what follows can be compared row by row.
+"""
+
+from collections.abc import Iterable, Iterator, Sequence
+from typing import NamedTuple
+
+from exchange.simulator import Candle, Fill, Moment, Signal, Verdict
+from ops.journal import Entry, Kind, Row, canonical
+from trading.errors import TradingHalted
+from trading.model import Decision, Event, EventKind, Intent, IntentKind, Role, client_order_id
+
+REPLAYED = (Kind.EVENT, Kind.INTENT, Kind.DECISION, Kind.SNAPSHOT)  # a close's rows; the snapshot is its last
+
+
+class Identity(NamedTuple):
+    """Whose rows these are. `hash` stands for the strategy's text and the settings it trades with."""
+
+    strategy: str
+    hash: str
+    instruments: tuple[str, ...]  # by number
+
+
+class RecordedClose(NamedTuple):
+    """One close as the journal holds it."""
+
+    candles: tuple[Candle, ...]
+    signals: tuple[Signal, ...]
+    rows: tuple[Row, ...]
+
+
+def entries_of(
+    candles: Sequence[Candle], signals: Sequence[Signal], moment: Moment, identity: Identity
+) -> tuple[Entry, ...]:
+    """The rows of one close: its candles, then each event with its intents and decision, then the account."""
+    entries = [_candle_entry(candle, identity) for candle in candles]
+    fills, answers = iter(moment.fills), iter(zip(signals, moment.decisions, strict=True))
+    for event, intents in moment.taken:
+        decision: list[Entry] = []
+        if event.kind == EventKind.FILL:
+            entries.append(_fill_entry(next(fills), identity))
+        elif event.kind == EventKind.SIGNAL:
+            signal, verdict = next(answers)
+            entries.append(_signal_entry(signal, event.at, identity))
+            decision.append(_decision_entry(verdict, identity))
+        elif event.kind != EventKind.CANDLE:
+            entries.append(_event_entry(event, identity))
+        entries += [_intent_entry(intent, event.at, identity) for intent in intents.items[: intents.number]]
+        entries += decision
+    entries.append(_snapshot_entry(candles[0].closed_at, moment))
+    return tuple(entries)
+
+
+def closes_of(rows: Iterable[Row], identity: Identity) -> Iterator[RecordedClose]:
+    """The closes of a journal, in order.
+
+    Raises TradingHalted: the journal ends inside a close, which no writer of ours does.
+    """
+    number = {name: index for index, name in enumerate(identity.instruments)}
+    pending: list[Row] = []
+    for row in rows:
+        if row.kind not in REPLAYED:
+            continue
+        pending.append(row)
+        if row.kind == Kind.SNAPSHOT:
+            yield _recorded_close(pending, number)
+            pending = []
+    if pending:
+        raise TradingHalted(f"The journal ends at row {pending[-1].seq}, inside a close: it was not written by us.")
+
+
+def first_difference(close: RecordedClose, entries: Sequence[Entry]) -> str | None:
+    """Where the journal and a replay of the same inputs part, in words; None if they don't."""
+    stored = [row_projection(row) for row in close.rows]
+    replayed = [entry_projection(entry) for entry in entries]
+    for row, was, is_now in zip(close.rows, stored, replayed, strict=False):
+        if was != is_now:
+            return f"row {row.seq} holds {was}, the replay gives {is_now}"
+    if len(stored) != len(replayed):
+        return f"the close at row {close.rows[-1].seq} has {len(stored)} rows, the replay gives {len(replayed)}"
+    return None
+
+
+def row_projection(row: Row) -> str:
+    """A row without what differs from run to run (number, receive time, hashes): what parity compares."""
+    return canonical({"kind": row.kind, "at": row.at, "for": row.instrument, "key": row.key, "payload": row.payload})
+
+
+def entry_projection(entry: Entry) -> str:
+    """The projection that the entry will have as a row."""
+    stored = Row(0, 0, str(entry.kind), entry.at, entry.instrument, entry.key, canonical(entry.payload), "", "")
+    return row_projection(stored)
+
+
+def _candle_entry(candle: Candle, identity: Identity) -> Entry:
+    name = identity.instruments[candle.instrument]
+    payload = {"event": "candle", **_without(candle._asdict(), "instrument")}
+    return Entry(Kind.EVENT, candle.closed_at, name, f"candle:{name}:{candle.closed_at}", payload)
+
+
+def _signal_entry(signal: Signal, at: int, identity: Identity) -> Entry:
+    name = identity.instruments[signal.instrument]
+    payload = {"event": "signal", **_without(signal._asdict(), "instrument")}
+    return Entry(Kind.EVENT, at, name, f"signal:{name}:{signal.signal_at}", payload)
+
+
+def _fill_entry(fill: Fill, identity: Identity) -> Entry:
+    name = identity.instruments[fill.instrument]
+    order = client_order_id(identity.strategy, name, fill.signal_at, fill.role)
+    payload = {
+        "event": "fill",
+        "order": order,
+        **_without(fill._asdict(), "instrument", "at", "role"),
+        "role": _word(Role(fill.role)),
+    }
+    return Entry(Kind.EVENT, fill.at, name, f"fill:{order}:{fill.at}", payload)
+
+
+def _event_entry(event: Event, identity: Identity) -> Entry:
+    used = {field: value for field, value in _without(event._asdict(), "kind", "at", "instrument").items() if value}
+    return Entry(
+        Kind.EVENT,
+        event.at,
+        identity.instruments[event.instrument],
+        None,
+        {"event": _word(EventKind(event.kind)), **used},
+    )
+
+
+def _intent_entry(intent: Intent, at: int, identity: Identity) -> Entry:
+    """Placing and editing have an identity for ever (I11); cancelling twice is harmless, and has none."""
+    name = identity.instruments[intent.instrument]
+    kind = _word(IntentKind(intent.kind))
+    order = client_order_id(identity.strategy, name, intent.signal_at, intent.role)
+    key = None if intent.kind == IntentKind.CANCEL else f"{kind}:{order}:{intent.revision}"
+    payload = {
+        "intent": kind,
+        "order": order,
+        **_without(intent._asdict(), "kind", "instrument", "role"),
+        "role": _word(Role(intent.role)),
+    }
+    return Entry(Kind.INTENT, at, name, key, payload)
+
+
+def _decision_entry(verdict: Verdict, identity: Identity) -> Entry:
+    name = identity.instruments[verdict.instrument]
+    payload = {
+        "decision": _word(Decision(verdict.decision)),
+        "side": verdict.side,
+        "signal_at": verdict.signal_at,
+        "strategy": identity.strategy,
+        "hash": identity.hash,
+    }
+    return Entry(Kind.DECISION, verdict.at, name, f"decision:{name}:{verdict.signal_at}", payload)
+
+
+def _snapshot_entry(at: int, moment: Moment) -> Entry:
+    return Entry(Kind.SNAPSHOT, at, "", f"snapshot:{at}", moment.account._asdict())
+
+
+def _recorded_close(rows: Sequence[Row], number: dict[str, int]) -> RecordedClose:
+    candles, signals = [], []
+    for row in rows:
+        values = row.values
+        event = values.pop("event", None)
+        if event == "candle":
+            candles.append(Candle(instrument=number[row.instrument], **values))
+        elif event == "signal":
+            signals.append(Signal(instrument=number[row.instrument], **values))
+    return RecordedClose(tuple(candles), tuple(signals), tuple(rows))
+
+
+def _without(values: dict[str, int], *names: str) -> dict[str, int]:
+    return {name: value for name, value in values.items() if name not in names}
+
+
+def _word(member: Role | EventKind | IntentKind | Decision) -> str:
+    return member.name.lower()

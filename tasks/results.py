@@ -1,0 +1,90 @@
+"""What the core counted, as rows that people read: lots, ticks and 1e-8 USD become base, prices and USD. Pure."""
+
+from collections.abc import Iterable, Sequence
+from decimal import Decimal
+
+import polars as pl
+
+from config.settings import Instrument
+from exchange.simulator import Verdict
+from reports.model import EQUITY_SCHEMA, MOMENT, TEXT, TRADE_SCHEMA
+from tasks.market import IntTable
+from trading.ledger import Trade
+from trading.metrics import drawdown_percent
+from trading.model import E8, Decision
+
+SIDES = {1: "long", -1: "short"}
+DECISION_SCHEMA = pl.Schema({"at": MOMENT, "instrument": TEXT, "side": TEXT, "decision": TEXT})
+
+
+def trade_rows(trades: Sequence[Trade], names: Sequence[str], specs: Sequence[Instrument]) -> pl.DataFrame:
+    """Trades in the columns of `TRADE_SCHEMA`, numbered from 1 in the order of their entries."""
+    rows = [
+        _trade_row(number, trade, names[trade.instrument], specs[trade.instrument])
+        for number, trade in enumerate(trades, start=1)
+    ]
+    return pl.DataFrame(rows, schema=_integers_for_moments(TRADE_SCHEMA), orient="row").cast(TRADE_SCHEMA)
+
+
+def equity_rows(equity: IntTable, starting_usd: float) -> pl.DataFrame:
+    """Equity (`at`, `equity_e8`) in the columns of `EQUITY_SCHEMA`."""
+    equity_usd = equity[:, 1] / E8
+    columns = {
+        "at": equity[:, 0],
+        "equity_usd": equity_usd,
+        "drawdown_percent": drawdown_percent(equity_usd, starting_usd),
+    }
+    return pl.DataFrame(columns).cast(EQUITY_SCHEMA)
+
+
+def decision_rows(decisions: Iterable[Verdict], names: Sequence[str]) -> pl.DataFrame:
+    """What became of each signal, in the columns of `DECISION_SCHEMA`."""
+    rows = [
+        (verdict.at, names[verdict.instrument], SIDES[verdict.side], Decision(verdict.decision).name.lower())
+        for verdict in decisions
+    ]
+    return pl.DataFrame(rows, schema=_integers_for_moments(DECISION_SCHEMA), orient="row").cast(DECISION_SCHEMA)
+
+
+def _trade_row(number: int, trade: Trade, name: str, spec: Instrument) -> tuple[object, ...]:
+    quantity = trade.lots * spec.lot_base
+    return (
+        number,
+        name,
+        SIDES[trade.side],
+        float(quantity),
+        trade.signal_at,
+        trade.entered_at,
+        _price(trade.entry_notional_e8, quantity),
+        _level(trade.stop_price, spec),
+        _level(trade.target_price, spec),
+        trade.exited_at,
+        _price(trade.exit_notional_e8, quantity),
+        str(trade.exit_reason),
+        trade.gross_e8 / E8,
+        trade.fees_e8 / E8,
+        trade.slippage_e8 / E8,
+        trade.net_e8 / E8,
+        _r_multiple(trade, spec),
+        trade.ambiguous,
+    )
+
+
+def _price(notional_e8: int, quantity: Decimal) -> float:
+    """Average price of all fills."""
+    return float(Decimal(notional_e8) / E8 / quantity)
+
+
+def _level(ticks: int, spec: Instrument) -> float | None:
+    return float(ticks * spec.tick_usd) if ticks else None
+
+
+def _r_multiple(trade: Trade, spec: Instrument) -> float | None:
+    """Net result in units of what the stop was to cost; None without one, or when it was no risk."""
+    at_stop_e8 = int(trade.stop_price * spec.tick_usd * trade.lots * spec.lot_base * E8)
+    risk_e8 = trade.side * (trade.entry_notional_e8 - at_stop_e8)
+    return trade.net_e8 / risk_e8 if trade.stop_price and risk_e8 > 0 else None
+
+
+def _integers_for_moments(schema: pl.Schema) -> dict[str, pl.DataType]:
+    return {name: pl.Int64() if kind == MOMENT else kind for name, kind in schema.items()}

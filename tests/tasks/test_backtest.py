@@ -1,0 +1,137 @@
+"""`run_backtest` on real candles: what comes out balances, is stored once, and can be repeated."""
+
+import subprocess
+import sys
+from datetime import UTC, datetime, timedelta
+
+import duckdb
+import pytest
+
+from ops.prompt import examples
+from tasks.backtests import run_backtest
+from trading.errors import InputUnusable, SetupFailed
+
+FIRST, LAST = datetime(2023, 1, 5, tzinfo=UTC), datetime(2023, 1, 10, tzinfo=UTC)
+
+
+@pytest.fixture
+def strategy(settings):
+    return settings.paths.sql / "marts" / "signals_ema_cross.sql"
+
+
+def test_the_books_balance_and_the_rows_are_published(settings, strategy):
+    run = run_backtest(settings, strategy)
+    assert run.metrics.trades > 10
+    assert run.is_new
+    with duckdb.connect(str(settings.paths.published), read_only=True) as published:
+        stored = published.execute(
+            "select run_id, trades, final_equity_usd, candles, instruments from marts.backtests"
+        ).fetchall()
+        gained, fees, trades = published.execute(
+            "select sum(net_pnl_usd), sum(fees_usd), count(*) from marts.trades"
+        ).fetchone()
+        last_equity = published.execute("select last(equity_usd order by measured_at) from marts.equity").fetchone()[0]
+        answers = published.execute("select count(*) from marts.decisions where decision = 'entered'").fetchone()[0]
+    assert stored == [(run.run_id, trades, run.metrics.final_equity_usd, run.candles, ["BTC/USD", "ETH/USD"])]
+    assert gained == pytest.approx(run.metrics.final_equity_usd - 100_000, abs=1e-6)
+    assert fees == pytest.approx(run.metrics.fees_usd)
+    assert last_equity == run.metrics.final_equity_usd
+    assert answers == trades
+
+
+def test_every_query_of_the_greeting_runs_on_what_is_published(settings, strategy):
+    run_backtest(settings, strategy, report=False)
+    with duckdb.connect(str(settings.paths.published), read_only=True) as published:
+        for example in examples(settings.strategy.name):
+            published.execute(example.query).fetchall()
+
+
+def test_the_same_inputs_are_the_same_run_and_stored_once(settings, strategy):
+    first = run_backtest(settings, strategy, report=False)
+    again = run_backtest(settings, strategy, report=False)
+    assert (first.run_id, first.is_new, again.is_new) == (again.run_id, True, False)
+    assert first.view.trades.equals(again.view.trades)
+    with duckdb.connect(str(settings.paths.published), read_only=True) as published:
+        assert published.execute("select count(*) from marts.backtests").fetchone() == (1,)
+        assert published.execute("select count(*) from marts.trades").fetchone() == (first.metrics.trades,)
+
+
+@pytest.mark.parametrize(
+    "change",
+    [{"parameters": {"stop_atr": "3"}}, {"instruments": ("BTC/USD",)}, {"first": FIRST}, {"last": LAST}],
+    ids=lambda change: next(iter(change)),
+)
+def test_other_inputs_are_another_run(settings, strategy, change):
+    usual = run_backtest(settings, strategy, store=False, report=False)
+    assert run_backtest(settings, strategy, store=False, report=False, **change).run_id != usual.run_id
+
+
+def test_trades_the_candles_that_lie_between_the_bounds_and_their_signals(settings, strategy):
+    run = run_backtest(settings, strategy, first=FIRST, last=LAST, store=False, report=False)
+    at = run.view.equity["at"]
+    assert (at[0], at[-1]) == (FIRST + timedelta(minutes=15), LAST)
+    assert run.candles == 2 * 5 * 96
+    assert run.view.trades["signal_at"].min() > FIRST
+
+
+def test_the_report_says_what_is_assumed_and_how_to_repeat_it(settings, strategy):
+    run = run_backtest(settings, strategy, store=False, instruments=("BTC/USD",), parameters={"stop_atr": "2.5"})
+    page = run.report.read_text(encoding="utf-8")
+    for sentence in run.view.assumptions:
+        assert sentence in page
+    assert "slipway backtest sql/marts/signals_ema_cross.sql --instrument BTC/USD --set stop_atr=2.5" in page
+    assert run.is_new is None
+
+
+def test_the_page_for_prefect_has_the_picture_in_it(settings, strategy):
+    page = run_backtest(settings, strategy, store=False, report=False).page
+    assert "data:image/png;base64," in page
+
+
+def test_entries_come_after_their_signal_is_known(settings, strategy):
+    trades = run_backtest(settings, strategy, store=False, report=False).view.trades
+    assert (trades["entered_at"] > trades["signal_at"]).all()
+    assert (trades["exited_at"] > trades["entered_at"]).all()
+
+
+def test_says_what_is_missing(settings, strategy):
+    with pytest.raises(InputUnusable, match=r"no published 15m candles of BTC/USD, ETH/USD from 2030-01-01 00:00"):
+        run_backtest(settings, strategy, first=datetime(2030, 1, 1, tzinfo=UTC))
+    with pytest.raises(InputUnusable, match="describe no instrument 'XRP/USD'; they describe BTC/USD, ETH/USD"):
+        run_backtest(settings, strategy, instruments=("XRP/USD",))
+    with pytest.raises(InputUnusable, match="no parameter speed"):
+        run_backtest(settings, strategy, parameters={"speed": "1"})
+
+
+def test_says_when_nothing_is_published(settings, strategy):
+    settings.paths.published.unlink()
+    with pytest.raises(SetupFailed, match="make run"):
+        run_backtest(settings, strategy, store=False)
+
+
+def test_never_publishes_a_warehouse_without_candles(settings, strategy):
+    settings.paths.build.unlink()
+    before = settings.paths.published.stat()
+    with pytest.raises(SetupFailed, match="build file is gone"):
+        run_backtest(settings, strategy)
+    assert settings.paths.published.stat() == before
+    assert not settings.paths.build.exists()
+
+
+def test_a_report_that_can_not_be_written_is_a_sentence(settings, strategy):
+    settings.paths.reports.write_text("a file where the folder should be")
+    with pytest.raises(SetupFailed, match="report can't be written"):
+        run_backtest(settings, strategy, store=False)
+
+
+def test_neither_prefect_nor_great_expectations_nor_matplotlib_is_loaded(home):
+    program = """
+import sys
+from ops.cli import main
+assert main(["backtest", "sql/marts/signals_ema_cross.sql", "--no-store"]) == 0
+print(sorted({"prefect", "great_expectations", "matplotlib", "talib"} & set(sys.modules)))
+"""
+    from config.settings import ROOT
+
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True, cwd=ROOT)
+    assert done.stdout.splitlines()[-1] == "[]"

@@ -1,0 +1,125 @@
+"""Published prices become ticks in one place, to the nearest one and without a float in between."""
+
+from datetime import UTC, datetime, timedelta
+from decimal import Decimal
+
+import polars as pl
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from config.settings import Instrument
+from exchange.simulator import Candle, Signal
+from tasks.market import DISTANCES, candle_table, signal_table
+from trading.errors import InputUnusable
+
+NAMES = ("BTC/USD", "ETH/USD")
+SPECS = (
+    Instrument(futures="PF_XBTUSD", tick_usd=Decimal(1), lot_base=Decimal("0.0001"), maximum_lots=10),
+    Instrument(futures="PF_ETHUSD", tick_usd=Decimal("0.1"), lot_base=Decimal("0.001"), maximum_lots=10),
+)
+AT = datetime(2023, 1, 1, tzinfo=UTC)
+AT_US = 1_672_531_200_000_000
+BAR = timedelta(minutes=15)
+BAR_US = 900_000_000
+
+
+def candle_frame(*rows: tuple[str, int, str, str, str, str]) -> pl.DataFrame:
+    """Rows of instrument, number of the bar, open, high, low, close."""
+    return pl.DataFrame(
+        [(name, AT + bar * BAR, AT + (bar + 1) * BAR, *map(Decimal, prices)) for name, bar, *prices in rows],
+        schema={
+            "instrument": pl.String, "opened_at": pl.Datetime("us", "UTC"), "closed_at": pl.Datetime("us", "UTC"),
+            **dict.fromkeys(("open", "high", "low", "close"), pl.Decimal(28, 10)),
+        },
+        orient="row",
+    )  # fmt: skip
+
+
+def signal_frame(*rows: tuple[str, int, int, str, float, float | None, float | None]) -> pl.DataFrame:
+    """Rows of instrument, bar of the close, bar when known, side, close, stop and first target distance."""
+    return pl.DataFrame(
+        [(name, AT + at * BAR, AT + known * BAR, *rest, None, None, None, 1.0) for name, at, known, *rest in rows],
+        schema={
+            "instrument": pl.String, "closed_at": pl.Datetime("us", "UTC"), "known_at": pl.Datetime("us", "UTC"),
+            "side": pl.String,
+            **dict.fromkeys(("close", *DISTANCES, "score"), pl.Float64),
+        },
+        orient="row",
+    )  # fmt: skip
+
+
+def candles_of(frame: pl.DataFrame, basis_bps: str = "0") -> list[Candle]:
+    return [Candle(*row) for row in candle_table(frame, NAMES, SPECS, Decimal(basis_bps)).tolist()]
+
+
+def signals_of(frame: pl.DataFrame, after: datetime = AT) -> list[Signal]:
+    return [Signal(*row) for row in signal_table(frame, NAMES, SPECS, Decimal(0), after).tolist()]
+
+
+def test_prices_go_to_the_nearest_tick_of_each_instrument():
+    frame = candle_frame(
+        ("ETH/USD", 0, "1200.04", "1200.05", "1199.95", "1200.0"),
+        ("BTC/USD", 0, "16500.4", "16500.5", "16499.5", "16500"),
+    )
+    assert candles_of(frame) == [
+        Candle(0, AT_US, AT_US + BAR_US, 16500, 16501, 16500, 16500),
+        Candle(1, AT_US, AT_US + BAR_US, 12000, 12001, 12000, 12000),
+    ]
+
+
+def test_candles_are_in_the_order_of_their_closes_then_of_the_instruments():
+    flat = ("100", "100", "100", "100")
+    frame = candle_frame(("ETH/USD", 1, *flat), ("BTC/USD", 1, *flat), ("ETH/USD", 0, *flat))
+    assert [(candle.closed_at - AT_US, candle.instrument) for candle in candles_of(frame)] == [
+        (BAR_US, 1),
+        (2 * BAR_US, 0),
+        (2 * BAR_US, 1),
+    ]
+
+
+def test_the_basis_is_added_before_rounding():
+    frame = candle_frame(("BTC/USD", 0, "10000", "10000.4", "9999.6", "10000"))
+    assert candles_of(frame, "5")[0][3:] == (10005, 10005, 10005, 10005)
+    assert candles_of(frame, "-5")[0][3:] == (9995, 9995, 9995, 9995)
+
+
+@given(st.decimals("0.05", "9999999", places=10))
+def test_conversion_is_that_of_exact_decimals(price):
+    frame = candle_frame(("ETH/USD", 0, *[str(price)] * 4))
+    exact = int((price / Decimal("0.1") + Decimal("0.5")).to_integral_value("ROUND_FLOOR"))
+    assert candles_of(frame)[0].close == exact
+
+
+def test_a_price_below_one_tick_is_refused():
+    with pytest.raises(InputUnusable, match="1 candles of BTC/USD trade below one tick"):
+        candles_of(candle_frame(("BTC/USD", 0, "1", "1", "0.4", "1")))
+
+
+def test_signals_come_in_ticks_and_a_missing_distance_is_none():
+    (signal,) = signals_of(signal_frame(("ETH/USD", 1, 2, "short", 1200.04, 12.34, None)))
+    assert signal == Signal(
+        instrument=1, signal_at=AT_US + BAR_US, known_at=AT_US + 2 * BAR_US, side=-1, price=12000, stop_distance=123,
+        target_1_distance=0, target_2_distance=0, target_3_distance=0, target_4_distance=0, score=1_000_000,
+    )  # fmt: skip
+
+
+def test_a_distance_below_one_tick_is_one_tick_and_not_none():
+    (signal,) = signals_of(signal_frame(("BTC/USD", 1, 1, "long", 16500.0, 0.2, 0.0)))
+    assert (signal.stop_distance, signal.target_1_distance) == (1, 0)
+
+
+def test_signals_known_before_the_first_candle_opened_are_left_out():
+    frame = signal_frame(
+        ("BTC/USD", 0, 0, "long", 1.0, 1.0, 1.0),
+        ("ETH/USD", 0, 2, "long", 1.0, 1.0, 1.0),
+        ("BTC/USD", 2, 2, "long", 1.0, 1.0, 1.0),
+    )
+    assert [(signal.instrument, signal.known_at - AT_US) for signal in signals_of(frame)] == [
+        (0, 2 * BAR_US),
+        (1, 2 * BAR_US),
+    ]
+
+
+def test_no_signals_are_an_empty_table():
+    assert signal_table(signal_frame(), NAMES, SPECS, Decimal(0), AT).shape == (0, 11)

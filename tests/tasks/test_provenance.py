@@ -1,0 +1,45 @@
+"""The same inputs have one name, other inputs another."""
+
+import importlib.metadata
+
+import numpy as np
+import pytest
+
+import tasks.provenance
+from config.settings import load_settings
+from tasks.provenance import code_version, settings_hash, table_hash, text_hash
+
+
+def test_text_hashes_keep_their_borders():
+    assert text_hash("ab", "c") != text_hash("a", "bc") != text_hash("abc")
+    assert text_hash("é") == text_hash("é")
+
+
+def test_tables_of_the_same_bytes_and_other_shapes_differ():
+    table = np.arange(6)
+    assert table_hash([table.reshape(2, 3)]) != table_hash([table.reshape(3, 2)])
+    assert table_hash([table.reshape(2, 3).T.T]) == table_hash([table.reshape(2, 3)])
+
+
+def test_only_what_changes_a_decision_changes_the_settings_hash(monkeypatch, tmp_path):
+    before = load_settings()
+    monkeypatch.setenv("SLIPWAY_HOME", str(tmp_path))
+    moved = load_settings()
+    assert moved.paths != before.paths
+    assert settings_hash(moved) == settings_hash(before)
+    cheaper = before.costs.model_copy(update={"slippage_bps": before.costs.slippage_bps + 1})
+    assert settings_hash(before.model_copy(update={"costs": cheaper})) != settings_hash(before)
+
+
+def test_a_checkout_without_git_has_the_version_of_the_package(monkeypatch, tmp_path):
+    monkeypatch.setattr(tasks.provenance, "ROOT", tmp_path)
+    code_version.cache_clear()
+    try:
+        assert code_version() == importlib.metadata.version("slipway")
+    finally:
+        code_version.cache_clear()
+
+
+@pytest.mark.parametrize("arguments", [("no-such-command",), ("rev-parse", "--verify", "no-such-ref")])
+def test_git_that_fails_says_nothing(arguments):
+    assert tasks.provenance._git(*arguments) == ""

@@ -1,0 +1,61 @@
+"""Lots, ticks and 1e-8 USD become base currency, prices and USD."""
+
+from decimal import Decimal
+
+import numpy as np
+import pytest
+
+from config.settings import Instrument
+from exchange.simulator import Verdict
+from reports.model import EQUITY_SCHEMA, TRADE_SCHEMA
+from tasks.results import DECISION_SCHEMA, decision_rows, equity_rows, trade_rows
+from trading.ledger import ExitReason, Trade
+from trading.model import Decision
+
+SPEC = Instrument(futures="PF_XBTUSD", tick_usd=Decimal("0.5"), lot_base=Decimal("0.001"), maximum_lots=10)
+UNIT_E8 = 50_000  # 0.5 USD times 0.001
+TRADE = Trade(
+    instrument=0, side=-1, lots=200, signal_at=900_000_000, entered_at=901_000_000,
+    entry_notional_e8=200 * 40_000 * UNIT_E8, stop_price=40_400, target_price=0, exited_at=1_800_000_000,
+    exit_notional_e8=200 * 39_600 * UNIT_E8, exit_reason=ExitReason.TARGET, fees_e8=4 * 10**8, slippage_e8=10**8,
+    ambiguous=False,
+)  # fmt: skip
+
+
+def test_a_trade_in_usd():
+    (row,) = trade_rows([TRADE], ["BTC/USD"], [SPEC]).iter_rows(named=True)
+    assert row["trade_no"] == 1
+    assert (row["instrument"], row["side"], row["quantity_base"]) == ("BTC/USD", "short", 0.2)
+    assert (row["entry_price"], row["stop_price"], row["target_price"], row["exit_price"]) == (
+        20_000,
+        20_200,
+        None,
+        19_800,
+    )
+    assert (row["gross_pnl_usd"], row["fees_usd"], row["slippage_usd"], row["net_pnl_usd"]) == (41, 4, 1, 36)
+    assert row["r_multiple"] == pytest.approx(36 / 40)  # 200 USD a coin, 0.2 coins
+    assert (row["exit_reason"], row["ambiguous"]) == ("target", False)
+    assert row["entered_at"].isoformat() == "1970-01-01T00:15:01+00:00"
+
+
+def test_without_a_stop_there_is_no_multiple_of_risk():
+    rows = trade_rows([TRADE._replace(stop_price=0), TRADE._replace(stop_price=40_000)], ["BTC/USD"], [SPEC])
+    assert rows["r_multiple"].to_list() == [None, None]
+    assert rows["stop_price"].to_list() == [None, 20_000]
+
+
+def test_schemas_hold_without_rows_too():
+    assert trade_rows([], [], []).schema == TRADE_SCHEMA
+    assert equity_rows(np.empty((0, 2), np.int64), 1.0).schema == EQUITY_SCHEMA
+    assert decision_rows([], []).schema == DECISION_SCHEMA
+
+
+def test_equity_and_its_drawdown():
+    rows = equity_rows(np.array([[1, 200 * 10**8], [2, 150 * 10**8]]), 100.0)
+    assert rows["equity_usd"].to_list() == [200, 150]
+    assert rows["drawdown_percent"].to_list() == [0, 25]
+
+
+def test_decisions_are_words():
+    (row,) = decision_rows([Verdict(900_000_000, 0, 1, -1, Decision.DAILY_LOSS)], ["BTC/USD"]).iter_rows()
+    assert row[1:] == ("BTC/USD", "short", "daily_loss")
