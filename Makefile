@@ -1,0 +1,70 @@
+# One task runner. Every recipe that runs our code first makes .venv from the lock, or finds it made (a tenth of a second).
+# PYTHON=… names the Python to make it from; without it, the first of these that is new enough.
+
+ifndef PYTHON
+PYTHON := $(shell for p in python3.11 python3.12 python3.13 python3; do \
+	$$p -c 'import sys; sys.exit(not (3, 11) <= sys.version_info[:2] <= (3, 13))' 2>/dev/null \
+	&& echo $$p && exit; done; echo python3)
+endif
+BIN := .venv/bin
+FAST := -m "not deep and not soak"
+CHECKED := config exchange flows ops reports tasks trading warehouse benchmarks docs tests
+
+export PYTHONUTF8 := 1
+
+.DEFAULT_GOAL := help
+.PHONY: help ready run stop status sql test test-deep soak check format bench check-bench docs lock
+
+help:  ## this list
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+ready:
+	@command -v $(PYTHON) >/dev/null || { echo "Python 3.11 or newer is needed, and there is no $(PYTHON)." >&2; exit 1; }
+	@$(PYTHON) ops/bootstrap.py
+
+run: ready  ## the whole way once: candles in, warehouse, backtest, report, paper session
+	@$(BIN)/slipway run
+
+stop:  ## end the Prefect server and worker that `make run` started, and nothing else
+	@if [ -x $(BIN)/slipway ]; then $(BIN)/slipway stop; else echo "Nothing of this checkout was ever started."; fi
+
+status:  ## what runs, what is published, what comes next
+	@if [ -x $(BIN)/slipway ]; then $(BIN)/slipway status; else echo "Nothing of this checkout was ever started."; fi
+
+sql: ready  ## DuckDB prompt on the published warehouse; keep it open as long as you like
+	@$(BIN)/slipway sql
+
+test: ready  ## fast tests, with coverage (under 5 minutes on 2 cores)
+	@$(BIN)/pytest -q -n 2 --dist loadgroup $(FAST) --cov --cov-report=term
+
+test-deep: ready  ## the larger doses
+	@$(BIN)/pytest -q -n 2 --dist loadgroup -m deep --timeout 3600
+
+soak: ready  ## thousands, on demand
+	@$(BIN)/pytest -q -m soak --timeout 86400
+
+check: ready  ## format, lint, types, import law, documents, dead code, secrets
+	@$(BIN)/ruff format --check -q $(CHECKED)
+	@$(BIN)/ruff check -q $(CHECKED)
+	@$(BIN)/mypy
+	@$(BIN)/vulture
+	@git ls-files -z ':!requirements.lock' ':!data' ':!reports/vendor' | xargs -0 $(BIN)/detect-secrets-hook
+	@$(BIN)/pytest -q tests/architecture tests/docs
+
+format: ready  ## let ruff rewrite what it can
+	@$(BIN)/ruff format $(CHECKED)
+	@$(BIN)/ruff check --fix $(CHECKED)
+
+bench: ready  ## one table: ours, the floor, the ratio
+	@$(BIN)/python -m benchmarks
+
+check-bench: ready  ## fail when a ratio is worse than the stored one by more than its tolerance
+	@$(BIN)/python -m benchmarks --check
+
+docs: ready  ## docs/warehouse.md anew from the published warehouse, then the tests of all documents
+	@$(BIN)/python docs/tables.py
+	@$(BIN)/pytest -q tests/docs
+
+lock: ready  ## requirements.lock anew from pyproject.toml, with hashes and without addresses (needs uv)
+	@uv pip compile --universal --generate-hashes --no-annotate --no-header --no-emit-index-url \
+		--python-version 3.11 --all-extras --quiet pyproject.toml -o requirements.lock

@@ -1,0 +1,22 @@
+"""One bounded trading session. Paper and live are two deployments of it, with another profile each."""
+
+from prefect import flow
+
+from config.settings import load_settings
+from tasks import facts
+from tasks.catalog import note, run_session, tell
+from tasks.provenance import code_version
+
+
+@flow(version=code_version())
+def trade(profile: str = "paper", chain: str | None = None) -> None:
+    """Trade one session, then end. Starting is recovering: a run that died is simply started again.
+
+    Args:
+        profile: Settings, by the name of a file in config/.
+        chain: Filled in by a trigger; names the chain of runs that ends here.
+    """
+    settings = load_settings(profile)
+    session = run_session(settings)
+    tell(session.sentence)
+    note(facts.of_session(session, settings.risk.starting_cash_usd))

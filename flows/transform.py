@@ -1,0 +1,33 @@
+"""Everything downstream of raw: staging, features, marts; checked, then published."""
+
+from typing import Literal
+
+from prefect import flow
+
+from config.settings import load_settings
+from tasks import facts
+from tasks.catalog import MARTS_BUILT, announce, build_all, check_all, note, publish, tell
+from tasks.provenance import code_version
+
+
+@flow(version=code_version())
+def transform(
+    mode: Literal["incremental", "full"] = "incremental", profile: str = "paper", chain: str | None = None
+) -> None:
+    """Bring staging, features and marts up to date, check them, and publish the result.
+
+    Args:
+        mode: `incremental` builds what changed; `full` starts every table over.
+        profile: Settings, by the name of a file in config/.
+        chain: Filled in by a trigger. Without it, nothing is started afterwards.
+    """
+    settings = load_settings(profile)
+    built = build_all(settings, mode)
+    tell(f"Built {len(built.stages)} stages{'' if built.changed else ', none of them new'}.")
+    checks = check_all(settings)
+    tell(f"Passed {len(checks)} checks.")
+    published = publish(settings)
+    tell(f"Published {published.path}.")
+    note(facts.of_build(built, checks, published))
+    if chain:
+        announce(MARTS_BUILT, chain)

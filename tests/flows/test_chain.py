@@ -1,0 +1,250 @@
+"""The deployments on a real Prefect server and worker, as `make run` starts them."""
+
+import contextlib
+import io
+import os
+import time
+from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
+from itertools import islice
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import httpx
+import psutil
+import pytest
+from prefect import flow
+from prefect.settings import PREFECT_API_URL, temporary_settings
+
+from config.settings import ROOT, load_settings
+from ops import stack
+from ops.orchestrator import FlowRun, Orchestrator
+from ops.run import Board, follow, run
+from ops.stack import Stack
+from tasks import catalog
+from trading.errors import CheckFailed, SetupFailed, WarehouseBusy
+
+pytestmark = [pytest.mark.xdist_group("prefect"), pytest.mark.timeout(400)]
+
+ROWS = 3000  # of 15m candles: a month
+CRON = ("ingest/inbox", "transform/build", "backtest/ema-cross", "trade/paper")
+
+
+class Slipway(NamedTuple):
+    """What `make run` has left behind."""
+
+    home: Path
+    archive: Path
+    environment: dict[str, str]
+    code: int
+    said: str
+
+    @property
+    def state(self) -> Path:
+        return self.home / ".slipway"
+
+    @property
+    def up(self) -> Stack:
+        found = stack.read(self.state)
+        assert found is not None
+        return found
+
+    def run_of(self, deployment: str, **parameters: object) -> FlowRun:
+        """One run of a deployment, to its end."""
+        with Orchestrator(self.up.api_url) as server:
+            ids = {found.name: found.id for found in server.deployments()}
+            run = server.start_run(ids[deployment], parameters)
+            deadline = time.monotonic() + 120
+            while not run.is_final:
+                assert time.monotonic() < deadline, f"{deployment} is still {run.state_name}"
+                time.sleep(0.2)
+                run = server.run(run.id)
+            return run
+
+
+@pytest.fixture(scope="module")
+def slipway(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Slipway]:
+    """A home in which `slipway run` has run once, over a month of real candles."""
+    home = tmp_path_factory.mktemp("slipway home")
+    archive = home / "archive"
+    archive.mkdir()
+    for name in ("XBTUSD_15.csv", "ETHUSD_15.csv"):
+        with (load_settings().paths.sample / name).open() as candles:
+            (archive / name).write_text("".join(islice(candles, ROWS)))
+    environment = {key: value for key, value in os.environ.items() if not key.startswith("PREFECT_")}
+    environment["SLIPWAY_HOME"] = str(home)
+    said = io.StringIO()
+    try:
+        with contextlib.redirect_stdout(said):
+            code = run(ROOT, home / ".slipway", archive, version="test", environment=environment)
+        yield Slipway(home, archive, environment, code, said.getvalue())
+    finally:
+        stack.stop(home / ".slipway", print)
+        assert not [process for process in psutil.process_iter() if _lives_in(process, home)]
+
+
+def events(slipway: Slipway, name: str) -> list[dict[str, Any]]:
+    asked = {"filter": {"event": {"name": [name]}, "occurred": {"since": "2020-01-01T00:00:00Z"}}, "limit": 50}
+    reply = httpx.post(f"{slipway.up.api_url}/events/filter", json=asked, trust_env=False)
+    found: list[dict[str, Any]] = reply.raise_for_status().json()["events"]
+    return found
+
+
+def test_one_command_takes_candles_through_the_whole_chain(slipway: Slipway) -> None:
+    assert slipway.code == 0, slipway.said
+    for title in ("land and validate: done", "build and publish: done", "backtest: done", "paper session: done"):
+        assert title in slipway.said
+    assert "From files to fills: 6,000 rows landed" in slipway.said
+    assert slipway.up.ui_url in slipway.said
+    assert (slipway.home / "warehouse" / "slipway.duckdb").is_file()
+
+
+def test_every_run_of_the_chain_carries_its_name(slipway: Slipway) -> None:
+    with Orchestrator(slipway.up.api_url) as server:
+        ids = {found.name: found.id for found in server.deployments()}
+        chains = [
+            {run.parameters.get("chain") for run in server.newest_runs(ids[name])} - {None}
+            for name in ("ingest/archive", "transform/build", "backtest/ema-cross", "trade/paper")
+        ]
+    assert len(set.intersection(*chains)) == 1, chains
+
+
+def test_cron_deployments_get_scheduled_runs(slipway: Slipway) -> None:
+    with Orchestrator(slipway.up.api_url) as server:
+        ids = {found.name: found.id for found in server.deployments()}
+        for name in CRON:
+            deadline = time.monotonic() + 60
+            while not (scheduled := server.scheduled_runs(ids[name])):
+                assert time.monotonic() < deadline, f"the scheduler has given {name} no run"
+                time.sleep(0.5)
+            assert all(run.expected_at is not None for run in scheduled)
+            assert max(run.expected_at for run in scheduled if run.expected_at) > datetime.now(UTC)
+
+
+def test_landing_the_same_archive_again_lands_nothing(slipway: Slipway) -> None:
+    run = slipway.run_of("ingest/archive", path=str(slipway.archive))
+    assert run.state_type == "COMPLETED", run.message
+    with Orchestrator(slipway.up.api_url) as server:
+        assert server.facts(run.id)["rows landed"] == "0"
+    assert run.id not in {event["payload"]["chain"] for event in events(slipway, catalog.CANDLES_LANDED)}
+
+
+def test_a_bad_input_fails_its_flow_and_stops_the_chain_there(slipway: Slipway, tmp_path: Path) -> None:
+    bad = tmp_path / "XBTUSD_15.csv"
+    bad.write_text("this is not a candle\n")
+    with Orchestrator(slipway.up.api_url) as server:
+        board = Board(Silent())
+        outcome = follow(server, slipway.up, slipway.state, {"path": str(bad), "chain": "a-bad-chain"}, board)
+    assert outcome.finished == ()
+    assert outcome.failure.startswith("ingest/archive ended as Failed. InputUnusable: ")
+    assert "XBTUSD_15.csv" in outcome.failure
+    assert f"{slipway.up.ui_url}/runs/flow-run/" in outcome.failure
+    assert "a-bad-chain" not in {event["payload"]["chain"] for event in events(slipway, catalog.CANDLES_LANDED)}
+
+
+def test_an_empty_inbox_is_fine_and_starts_nothing(slipway: Slipway, tmp_path: Path) -> None:
+    run = slipway.run_of("ingest/inbox", path=str(tmp_path))
+    assert run.state_type == "COMPLETED", run.message
+    with Orchestrator(slipway.up.api_url) as server:
+        deadline = time.monotonic() + 10  # log lines arrive in batches
+        while not any("Nothing to land" in line for line in server.log_lines(run.id, 50)):
+            assert time.monotonic() < deadline
+            time.sleep(0.2)
+    assert run.id not in {event["payload"]["chain"] for event in events(slipway, catalog.CANDLES_LANDED)}
+
+
+@pytest.mark.parametrize(
+    ("deployment", "parameters"),
+    [
+        ("ingest/archive", {"path": 3}),
+        ("ingest/archive", {"path": "x", "columns": {"opened_at": "time"}}),
+        ("transform/build", {"mode": "sometimes"}),
+        ("backtest/ema-cross", {"timeframe": "7m"}),
+        ("backtest/ema-cross", {"strategy": "../../etc/passwd"}),
+    ],
+)
+def test_the_server_refuses_parameters_of_the_wrong_type(
+    slipway: Slipway, deployment: str, parameters: dict[str, object]
+) -> None:
+    with pytest.raises(SetupFailed, match="The Prefect server refused"):
+        slipway.run_of(deployment, **parameters)
+
+
+def test_tries_again_what_is_temporary_and_nothing_else(slipway: Slipway, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(catalog, "RETRY_DELAYS_S", [0.0, 0.0, 0.0])
+    calls: list[str] = []
+
+    def busy_twice() -> str:
+        calls.append("busy")
+        if calls.count("busy") < 3:
+            raise WarehouseBusy("held by another process")
+        return "done"
+
+    def wrong() -> None:
+        calls.append("wrong")
+        raise CheckFailed("one row is wrong")
+
+    @flow
+    def patience() -> str:
+        return catalog.patiently(busy_twice)()
+
+    @flow
+    def no_patience() -> None:
+        catalog.patiently(wrong)()
+
+    with temporary_settings({PREFECT_API_URL: slipway.up.api_url}):
+        assert patience() == "done"
+        with pytest.raises(CheckFailed):
+            no_patience()
+    assert (calls.count("busy"), calls.count("wrong")) == (3, 1)
+
+
+def test_a_killed_worker_is_noticed_and_start_brings_it_back_without_its_missed_runs(slipway: Slipway) -> None:
+    before = slipway.up
+    assert before.worker is not None
+    psutil.Process(before.worker.pid).kill()
+    while stack.is_alive(before.worker, before.token):
+        time.sleep(0.05)
+    with Orchestrator(before.api_url) as server:
+        outcome = follow(server, before, slipway.state, {"path": "x", "chain": "y"}, Board(Silent()))
+        assert outcome.failure.startswith("The Prefect worker has ended meanwhile.")
+        missed = _schedule_an_hour_ago(server)
+    said: list[str] = []
+    after = stack.start(ROOT, slipway.state, slipway.environment, said.append)
+    assert after.server == before.server
+    assert after.worker != before.worker
+    assert "1 scheduled run was missed" in said[0]
+    with Orchestrator(after.api_url) as server:
+        assert server.run(missed).state_name == "Missed"
+
+
+def test_starting_what_already_runs_changes_nothing(slipway: Slipway) -> None:
+    said: list[str] = []
+    assert stack.start(ROOT, slipway.state, slipway.environment, said.append) == slipway.up
+    assert said == []
+
+
+class Silent:
+    """A screen that nobody looks at."""
+
+    def say(self, sentence: str) -> None: ...
+
+    def show(self, steps: object) -> None: ...
+
+
+def _schedule_an_hour_ago(server: Orchestrator) -> str:
+    """A cron run whose time passed while nobody was there, as the scheduler would have left it."""
+    ids = {found.name: found.id for found in server.deployments()}
+    at = (datetime.now(UTC) - timedelta(hours=1)).isoformat()
+    state = {"type": "SCHEDULED", "state_details": {"scheduled_time": at}}
+    asked = {"state": state, "tags": ["auto-scheduled"]}
+    url = f"{server.api_url}/deployments/{ids['transform/build']}/create_flow_run"
+    run_id: str = httpx.post(url, json=asked, trust_env=False).raise_for_status().json()["id"]
+    return run_id
+
+
+def _lives_in(process: psutil.Process, home: Path) -> bool:
+    try:
+        return process.environ().get("SLIPWAY_HOME") == str(home)
+    except psutil.Error:
+        return False
