@@ -94,7 +94,7 @@ def tables(prices: tuple[Floats, Floats, Floats, Floats]) -> tuple[Ints, Ints]:
     )
     fast, slow, width = (calculate(parse_need(need), high, low, close) for need in NEEDS)
     trend = np.sign(fast - slow)
-    crossed = np.flatnonzero((trend[1:] * trend[:-1] < 0)) + 1
+    crossed = np.flatnonzero(trend[1:] * trend[:-1] < 0) + 1
     stop = np.maximum(np.rint(2 * width[crossed]), 1).astype(np.int64)
     none = np.zeros_like(stop)
     known_at = candles[crossed, 2]

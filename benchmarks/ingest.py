@@ -1,0 +1,171 @@
+"""Archive to published, validated warehouse, beside a bare `CREATE TABLE AS SELECT * FROM read_csv(...)`.
+
+Both read the same files, each in a process of its own, one after the other, twice; the faster run of each counts. Ours
+lands, validates (SQL checks and Great Expectations), builds `marts.candles` with its derived timeframes, and publishes.
+Importing Great Expectations is measured beside it.
+"""
+
+import json
+import resource
+import shutil
+import subprocess
+import sys
+import time
+from collections.abc import Mapping
+from datetime import UTC, datetime
+from pathlib import Path
+
+import duckdb
+import numpy as np
+import polars as pl
+
+from benchmarks.table import Row, against, alone
+from config.settings import ROOT, load_settings
+from warehouse.builds import build
+from warehouse.connection import publish, unit_of_work
+from warehouse.gate import validation
+from warehouse.gate.suites import open_gate
+from warehouse.intake import landing
+from warehouse.stages import load_stages
+
+INSTRUMENTS = 20
+CANDLES = 250_000  # of each: seven years of 15m
+DECIMALS = (1, 2, 2, 3, 5)
+ROUNDS = 2
+STAGES = ("staging.stg_kraken__candles", "staging.stg_derived__candles", "marts.candles")
+HIGHEST_RATIO = 5.0
+HIGHEST_MIB = 2048.0
+
+
+def measure() -> list[Row]:
+    """Time against the floor, peak memory, and the import that is not in the time."""
+    folder = load_settings().paths.state / "bench" / f"candles-{INSTRUMENTS}x{CANDLES}"
+    if not folder.is_dir():
+        write_archive(folder)
+    floors, ours = zip(
+        *((_in_process("floor", folder), _in_process("ours", folder)) for _ in range(ROUNDS)), strict=True
+    )
+    fastest = min(ours, key=lambda run: run["seconds"])
+    million = INSTRUMENTS * CANDLES / 1e6
+    return [
+        against(
+            f"archive to published, validated warehouse, {million:g}M candles",
+            fastest["seconds"],
+            min(run["seconds"] for run in floors),
+            "s",
+            HIGHEST_RATIO,
+        ),
+        alone("its peak memory", max(run["peak_mib"] for run in ours), "MiB", HIGHEST_MIB),
+        alone("importing Great Expectations, not in it", fastest["import_seconds"], "s"),
+    ]
+
+
+def write_archive(folder: Path) -> None:
+    """Seeded random walks as Kraken writes them, one file per instrument. Complete or not there at all."""
+    unfinished = folder.with_name(folder.name + ".unfinished")
+    shutil.rmtree(unfinished, ignore_errors=True)
+    unfinished.mkdir(parents=True)
+    for number in range(INSTRUMENTS):
+        _candles(number).write_csv(unfinished / f"C{number:02d}USD_15.csv", include_header=False)
+    unfinished.rename(folder)
+
+
+def _candles(number: int) -> pl.DataFrame:
+    random = np.random.default_rng(number)
+    decimals = DECIMALS[number % len(DECIMALS)]
+    tick = 10.0**-decimals
+    walk = np.exp(np.cumsum(random.normal(0, 0.002, CANDLES + 1))) * 10 ** random.uniform(0.5, 4)
+    prices = np.round(walk, decimals) + tick
+    opens, closes = prices[:-1], prices[1:]
+    highs = np.maximum(opens, closes) * (1 + random.exponential(0.001, CANDLES))
+    lows = np.maximum(np.minimum(opens, closes) * (1 - random.exponential(0.0005, CANDLES)), tick)
+    price = pl.Decimal(18, decimals)
+    return pl.DataFrame(
+        {
+            "opened_at": 1_420_070_400 + 900 * np.arange(CANDLES),
+            "open": pl.Series(np.round(opens, decimals)).cast(price),
+            "high": pl.Series(np.maximum(np.round(highs, decimals), np.maximum(opens, closes)).round(decimals)).cast(
+                price
+            ),
+            "low": pl.Series(np.minimum(np.round(lows, decimals), np.minimum(opens, closes)).round(decimals)).cast(
+                price
+            ),
+            "close": pl.Series(np.round(closes, decimals)).cast(price),
+            "volume": pl.Series(np.round(random.exponential(30, CANDLES) + 1e-8, 8)).cast(pl.Decimal(18, 8)),
+            "trades": random.integers(1, 500, CANDLES),
+        }
+    )
+
+
+def _in_process(name: str, folder: Path) -> dict[str, float]:
+    """Run one side in a fresh process, so that its memory is its own."""
+    answer = subprocess.run(
+        [sys.executable, "-m", "benchmarks.ingest", name, str(folder)],
+        capture_output=True, text=True, check=True, cwd=ROOT,
+    )  # fmt: skip
+    measured: dict[str, float] = json.loads(answer.stdout.splitlines()[-1])
+    return measured
+
+
+def _floor(folder: Path, place: Path) -> dict[str, float]:
+    settings = load_settings().warehouse
+    started = time.perf_counter()
+    connection = duckdb.connect(
+        str(place / "floor.duckdb"), config={"memory_limit": settings.memory_limit, "threads": settings.threads}
+    )
+    connection.execute(f"create table candles as select * from read_csv('{folder}/*.csv')")
+    connection.close()
+    return {"seconds": time.perf_counter() - started}
+
+
+def _ours(folder: Path, place: Path) -> dict[str, float]:
+    settings = load_settings()
+    limits = settings.warehouse.model_dump()
+    file, now = place / "build.duckdb", datetime.now(UTC)
+    importing = time.perf_counter()
+    gate = open_gate(place / "docs")
+    started = time.perf_counter()
+    with unit_of_work(file, **limits) as warehouse:
+        batch = landing.land(
+            warehouse, folder, source="kraken", series_of=_series, columns=None, fetched_at=now, scratch=place
+        )
+    with unit_of_work(file, **limits) as warehouse:
+        verdict = validation.validate(
+            warehouse,
+            batch.batch_id,
+            checks=settings.paths.sql / "checks" / "batches",
+            thresholds=settings.validation.model_dump(),
+            checked_at=now,
+            gate=gate,
+        )
+    stages = tuple(stage for stage in load_stages(settings.paths.sql) if stage.name in STAGES)
+    with unit_of_work(file, **limits) as warehouse:
+        build(warehouse, stages, "full")
+    publish(file, place / "published.duckdb", published_at=now, code_version="bench", **limits)
+    ended = time.perf_counter()
+    assert verdict.passed
+    assert batch.rows_landed == INSTRUMENTS * CANDLES
+    return {
+        "seconds": ended - started,
+        "import_seconds": started - importing,
+        "peak_mib": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024,
+    }
+
+
+def _series(name: str) -> tuple[str, str]:
+    return f"{name[:3]}/USD", "15m"
+
+
+def main() -> None:
+    """One side, as a process of its own: `floor FOLDER` or `ours FOLDER`; prints what it measured as JSON."""
+    side, folder = sys.argv[1], Path(sys.argv[2])
+    place = folder.parent / f"run-{side}"
+    shutil.rmtree(place, ignore_errors=True)
+    place.mkdir()
+    measured: Mapping[str, float] = {"floor": _floor, "ours": _ours}[side](folder, place)
+    shutil.rmtree(place)
+    print(json.dumps(measured))
+
+
+if __name__ == "__main__":
+    main()

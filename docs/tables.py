@@ -1,0 +1,60 @@
+"""Write docs/warehouse.md from a published warehouse: every table, what a row is, every column. `make docs` runs it."""
+
+import sys
+from pathlib import Path
+
+from config.settings import ROOT, load_settings
+from warehouse.connection import reading
+from warehouse.stages import load_stages
+
+# What a row is, for the tables that code writes. The others say it in the header of their file.
+WRITTEN_BY_CODE = {
+    "checks.results": "one row per check and run: SQL checks and Great Expectations",
+    "features.indicators": "one row per closed candle; NULL while an indicator warms up",
+    "marts.backtests": "one row per run; the same inputs give the same `run_id`",
+    "marts.decisions": "one row per signal that a run saw, with the reason it was taken or not",
+    "marts.equity": "one row per run and close",
+    "marts.trades": "one row per trade of a run",
+    "meta.publication": "one row: when this file was published, by which code",
+    "meta.stages": "one row per stage: what it was made of when it was last built",
+    "raw.batches": "one row per batch that was landed, and what became of it",
+    "raw.candle_rows": "one row per candle and file that stated it; append-only",
+    "raw.files": "one row per file of a batch",
+    "raw.kraken_ohlcvt": "one row per candle and file that stated it, with its lineage",
+    "raw.quarantine": "one row per line of a file that could not be trusted, with the reason",
+}
+PREFACE = """# Every table
+
+Written by `make docs` from the published warehouse; a test fails when it is out of date. Times are UTC and say which
+time they are. Prices and volumes keep the venue's decimals. Start with `marts.candles`.
+"""
+
+
+def main() -> None:
+    """Write the document."""
+    settings = load_settings()
+    (ROOT / "docs" / "warehouse.md").write_text(document(settings.paths.published, settings.paths.sql), "utf-8")
+
+
+def document(published: Path, sql: Path) -> str:
+    """The document as text.
+
+    Raises KeyError: a table that code writes is not described here.
+    """
+    grains = {stage.name: stage.header.grain for stage in load_stages(sql) if stage.header}
+    with reading(published) as connection:
+        columns = connection.execute(
+            "select schema_name || '.' || table_name as name, column_name, data_type from duckdb_columns()"
+            " where not internal order by name, column_index"
+        ).fetchall()
+    lines = [PREFACE]
+    for name in sorted({row[0] for row in columns}, key=lambda name: (not name.startswith("marts."), name)):
+        grain = grains.get(name) or WRITTEN_BY_CODE[name]
+        lines += [f"## {name}", "", f"{grain[0].upper()}{grain[1:]}.", "", "| column | type |", "| --- | --- |"]
+        lines += [f"| `{column}` | {kind.lower()} |" for table, column, kind in columns if table == name]
+        lines.append("")
+    return "\n".join(lines)
+
+
+if __name__ == "__main__":
+    sys.exit(main())
