@@ -2,7 +2,8 @@
 
 Both read the same files, each in a process of its own, one after the other, twice; the faster run of each counts. Ours
 lands, validates (SQL checks and Great Expectations), builds `marts.candles` with its derived timeframes, and publishes.
-Importing Great Expectations is measured beside it.
+Importing Great Expectations is measured beside it. The ratio of processor time stands beside that of the clock: it says
+the same on an idle machine, and something still on a busy one.
 """
 
 import json
@@ -45,16 +46,12 @@ def measure() -> list[Row]:
     floors, ours = zip(
         *((_in_process("floor", folder), _in_process("ours", folder)) for _ in range(ROUNDS)), strict=True
     )
-    fastest = min(ours, key=lambda run: run["seconds"])
-    million = INSTRUMENTS * CANDLES / 1e6
+    fastest, floor = (min(runs, key=lambda run: run["seconds"]) for runs in (ours, floors))
+    name = f"archive to published, validated warehouse, {INSTRUMENTS * CANDLES / 1e6:g}M candles"
+    least_processor, least_floor = (min(run["processor_seconds"] for run in runs) for runs in (ours, floors))
     return [
-        against(
-            f"archive to published, validated warehouse, {million:g}M candles",
-            fastest["seconds"],
-            min(run["seconds"] for run in floors),
-            "s",
-            HIGHEST_RATIO,
-        ),
+        against(name, fastest["seconds"], floor["seconds"], "s", HIGHEST_RATIO),
+        against("the same, processor time", least_processor, least_floor, "s", HIGHEST_RATIO),
         alone("its peak memory", max(run["peak_mib"] for run in ours), "MiB", HIGHEST_MIB),
         alone("importing Great Expectations, not in it", fastest["import_seconds"], "s"),
     ]
@@ -109,13 +106,13 @@ def _in_process(name: str, folder: Path) -> dict[str, float]:
 
 def _floor(folder: Path, place: Path) -> dict[str, float]:
     settings = load_settings().warehouse
-    started = time.perf_counter()
+    started, processor = time.perf_counter(), time.process_time()
     connection = duckdb.connect(
         str(place / "floor.duckdb"), config={"memory_limit": settings.memory_limit, "threads": settings.threads}
     )
     connection.execute(f"create table candles as select * from read_csv('{folder}/*.csv')")
     connection.close()
-    return {"seconds": time.perf_counter() - started}
+    return {"seconds": time.perf_counter() - started, "processor_seconds": time.process_time() - processor}
 
 
 def _ours(folder: Path, place: Path) -> dict[str, float]:
@@ -124,7 +121,7 @@ def _ours(folder: Path, place: Path) -> dict[str, float]:
     file, now = place / "build.duckdb", datetime.now(UTC)
     importing = time.perf_counter()
     gate = open_gate(place / "docs")
-    started = time.perf_counter()
+    started, processor = time.perf_counter(), time.process_time()
     with unit_of_work(file, **limits) as warehouse:
         batch = landing.land(
             warehouse, folder, source="kraken", series_of=_series, columns=None, fetched_at=now, scratch=place
@@ -142,11 +139,12 @@ def _ours(folder: Path, place: Path) -> dict[str, float]:
     with unit_of_work(file, **limits) as warehouse:
         build(warehouse, stages, "full")
     publish(file, place / "published.duckdb", published_at=now, code_version="bench", **limits)
-    ended = time.perf_counter()
+    ended, processor_ended = time.perf_counter(), time.process_time()
     assert verdict.passed
     assert batch.rows_landed == INSTRUMENTS * CANDLES
     return {
         "seconds": ended - started,
+        "processor_seconds": processor_ended - processor,
         "import_seconds": started - importing,
         "peak_mib": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024,
     }

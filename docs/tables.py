@@ -15,6 +15,7 @@ WRITTEN_BY_CODE = {
     "marts.decisions": "one row per signal that a run saw, with the reason it was taken or not",
     "marts.equity": "one row per run and close",
     "marts.trades": "one row per trade of a run",
+    "meta.cleared": "one row: a hash of what the checks passed; only that is published",
     "meta.publication": "one row: when this file was published, by which code",
     "meta.stages": "one row per stage: what it was made of when it was last built",
     "raw.batches": "one row per batch that was landed, and what became of it",

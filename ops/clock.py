@@ -34,8 +34,3 @@ class SteppedClock:
 def as_datetime(at: int) -> datetime:
     """`at` as an aware UTC time, exact to the microsecond."""
     return EPOCH + timedelta(microseconds=at)
-
-
-def as_microseconds(moment: datetime) -> int:
-    """An aware time as µs since 1970 UTC, exact; a naive one raises TypeError."""
-    return (moment - EPOCH) // timedelta(microseconds=1)

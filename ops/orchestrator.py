@@ -78,11 +78,8 @@ class Orchestrator:
     def ensure_process_pool(self, name: str) -> None:
         """A work pool whose runs are processes on the worker's machine; nothing happens when it is there."""
         if self._ask("GET", f"/work_pools/{name}", missing_is_none=True) is None:
-            self._ask("POST", "/work_pools/", {"name": name, "type": "process"})
-
-    def online_workers(self, pool: str) -> int:
-        workers = self._ask("POST", f"/work_pools/{pool}/workers/filter", {}, missing_is_none=True) or []
-        return sum(worker["status"] == "ONLINE" for worker in workers)
+            # The worker makes it too, and a request that was asked again may have been heard the first time.
+            self._ask("POST", "/work_pools/", {"name": name, "type": "process"}, present_is_fine=True)
 
     def deployments(self) -> list[Deployment]:
         """All deployments, by name."""
@@ -161,9 +158,13 @@ class Orchestrator:
         asked = {"logs": {"flow_run_id": {"any_": [run_id]}}, "sort": "TIMESTAMP_DESC", "limit": limit}
         return [found["message"] for found in reversed(self._ask("POST", "/logs/filter", asked))]
 
-    def _ask(self, method: str, path: str, body: Any = None, *, missing_is_none: bool = False) -> Any:
+    def _ask(
+        self, method: str, path: str, body: Any = None, *, missing_is_none: bool = False, present_is_fine: bool = False
+    ) -> Any:
         reply = self._patiently(method, path, body)
         if reply.status_code == httpx.codes.NOT_FOUND and missing_is_none:
+            return None
+        if reply.status_code == httpx.codes.CONFLICT and present_is_fine:
             return None
         if reply.is_error:
             raise SetupFailed(f"The Prefect server refused {method} {path}: {_reason(reply)}")

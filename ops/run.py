@@ -27,6 +27,7 @@ from trading.errors import SetupFailed
 NEEDED_GB = 1.0
 POLL_S = 0.5
 DEPLOY_WAIT_S = 180.0
+WAITS = {"AwaitingConcurrencySlot": "waits for another run of it", "Late": "waits for the worker"}
 TRIGGER_WAIT_S = 60.0  # from the event of one flow to the run of the next
 
 
@@ -195,7 +196,7 @@ def _refuse_dead_worker(up: Stack, state: Path) -> None:
 
 def _remark(server: Orchestrator, run: FlowRun) -> str:
     if run.state_type in {"SCHEDULED", "PENDING"}:
-        return run.state_name.lower()
+        return WAITS.get(run.state_name, "starting")
     ours: list[str] = []
     for line in server.log_lines(run.id):
         if line.startswith("Beginning flow run"):

@@ -177,6 +177,9 @@ def _with_server(stack: Stack, root: Path, state: Path, environment: Mapping[str
         _end_one(stack.worker, stack.token)  # it asks at the old address
         stack = stack._replace(worker=None)
     stack = stack._replace(api_url=api_url)
+    # Prefect's own lock on its leases names a process id. In a container a new server can get the id of the killed
+    # one, and would wait for itself for ever.
+    (state / "prefect" / "concurrency_leases" / "expirations.lock").unlink(missing_ok=True)
     command = ("server", "start", "--host", HOST, "--port", str(port))
     origins = f"http://{HOST}:{port},http://localhost:{port}"  # by default any web page may order runs from a browser
     extra = {"PREFECT_SERVER_CORS_ALLOWED_ORIGINS": origins}
@@ -238,7 +241,7 @@ def _wait_for_server(stack: Stack, state: Path, say: Say) -> None:
     began = time.monotonic()
     told = began
     with Orchestrator(stack.api_url) as server:
-        while not server.is_healthy():
+        while not (_listens(stack.server, stack.api_url) and server.is_healthy()):
             now = time.monotonic()
             if not is_alive(stack.server, stack.token):
                 raise SetupFailed(f"The Prefect server ended while it started.\n{tail(log_path(state, 'server'))}")
@@ -249,6 +252,16 @@ def _wait_for_server(stack: Stack, state: Path, say: Say) -> None:
                 told = now
                 say(f"the Prefect server is still starting ({now - began:.0f} s; the first start takes longest)")
             time.sleep(0.2)
+
+
+def _listens(member: Member, api_url: str) -> bool:
+    """Whether this very process answers there: another program may have taken the port a moment before it."""
+    port = int(api_url.removesuffix("/api").rpartition(":")[2])
+    try:
+        sockets = psutil.Process(member.pid).net_connections(kind="tcp")
+    except psutil.Error:
+        return False
+    return any(found.status == psutil.CONN_LISTEN and found.laddr.port == port for found in sockets)
 
 
 def tail(log: Path, lines: int = 12) -> str:
@@ -262,7 +275,7 @@ def tail(log: Path, lines: int = 12) -> str:
 def _choose_port(asked: str | None, before: str) -> int:
     if asked:
         return _asked_port(asked)
-    last = before.rpartition(":")[2].removesuffix("/api")
+    last = before.removesuffix("/api").rpartition(":")[2]
     favourites: list[int] = (
         [int(last)] if last.isdecimal() else []
     )  # bookmarks, and sessions that outlived their server

@@ -1,5 +1,7 @@
 """The run as one picture and as Markdown, for places without scripts or files: a Prefect artifact, a chat."""
 
+from __future__ import annotations
+
 import base64
 from io import BytesIO
 from typing import TYPE_CHECKING, Any
@@ -69,7 +71,7 @@ def summary_markdown(view: BacktestView, png: bytes) -> str:
     ))  # fmt: skip
 
 
-def _draw_equity(axes: "Axes", at: Any, drawn: pl.DataFrame, view: BacktestView) -> None:
+def _draw_equity(axes: Axes, at: Any, drawn: pl.DataFrame, view: BacktestView) -> None:
     equity = drawn["equity_usd"].to_numpy()
     starting = view.metrics.starting_usd
     if view.candles:
@@ -87,7 +89,7 @@ def _draw_equity(axes: "Axes", at: Any, drawn: pl.DataFrame, view: BacktestView)
     _tidy(axes)
 
 
-def _draw_drawdown(axes: "Axes", at: Any, drawn: pl.DataFrame) -> None:
+def _draw_drawdown(axes: Axes, at: Any, drawn: pl.DataFrame) -> None:
     depth = -drawn["drawdown_percent"].to_numpy()
     axes.fill_between(at, depth, 0, color=LOSS, alpha=0.3, linewidth=0)
     axes.plot(at, depth, color=LOSS, linewidth=0.8)
@@ -96,7 +98,7 @@ def _draw_drawdown(axes: "Axes", at: Any, drawn: pl.DataFrame) -> None:
     _tidy(axes)
 
 
-def _tidy(axes: "Axes") -> None:
+def _tidy(axes: Axes) -> None:
     axes.grid(visible=True, color=LINE, linewidth=0.7)
     axes.set_axisbelow(True)
     axes.tick_params(colors=SOFT, length=0)

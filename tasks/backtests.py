@@ -26,8 +26,8 @@ from trading.ledger import LastPrice, trades_of
 from trading.metrics import Metrics
 from trading.model import E8
 from warehouse.backtests import RunRows, store_run
-from warehouse.clearance import is_cleared
 from warehouse.connection import publish, unit_of_work
+from warehouse.gate.clearance import is_cleared
 from warehouse.schema import TIMEFRAME_US
 from warehouse.strategies import Strategy, load_strategy
 
@@ -296,8 +296,9 @@ def _stored(settings: Settings, history: History, run: Run, view: BacktestView) 
     rows = RunRows(view.run_id, _summary_row(history, run, view), run.trades, run.equity, run.decisions)
     with unit_of_work(settings.paths.build, **limits) as connection:
         is_new = store_run(connection, rows)
-        cleared = is_cleared(connection)
-    if cleared:  # else the candles under it are being rebuilt, or were refused: the next build publishes these rows
+        may_publish = is_cleared(connection)
+    # A build that its checks have not passed yet is not for people; the run comes out with the build that passes.
+    if may_publish:
         publish(
             settings.paths.build,
             settings.paths.published,

@@ -10,9 +10,9 @@ from tasks.provenance import code_version
 from trading.errors import CheckFailed
 from warehouse import connection
 from warehouse.batches import BatchReport
-from warehouse.clearance import is_cleared
 from warehouse.connection import PublishReport, unit_of_work
 from warehouse.gate import validation
+from warehouse.gate.clearance import is_cleared
 from warehouse.gate.suites import open_gate
 from warehouse.gate.validation import Verdict
 from warehouse.intake import landing

@@ -10,9 +10,10 @@ import polars as pl
 from numpy.typing import NDArray
 
 from config.settings import Instrument, Settings
+from exchange.contracts import Contract, Limits, account_for, rules_for
 from exchange.simulator import Candle, Costs, Signal
 from trading.errors import InputUnusable
-from trading.model import E8, PPM, Account, Rules, opening
+from trading.model import PPM, Account, Rules
 from warehouse.candles import read_candles
 from warehouse.connection import reading
 from warehouse.strategies import Strategy, run_strategy
@@ -79,9 +80,9 @@ def load_history(
     market = Market(
         candles=candle_table(candles, names, specs, settings.costs.basis_bps),
         signals=signal_table(proposals, names, specs, settings.costs.basis_bps, first_candle_at),
-        rules=tuple(rules_of(settings, spec) for spec in specs),
-        costs=Costs(_ppm(settings.costs.slippage_bps, "100"), settings.costs.latency_ms * 1_000),
-        account=opening(int(settings.risk.starting_cash_usd * E8)),
+        rules=tuple(rules_of(settings, name, spec) for name, spec in zip(names, specs, strict=True)),
+        costs=Costs(_ppm(settings.costs.slippage_bps), settings.costs.latency_ms * 1_000),
+        account=account_for(settings.risk.starting_cash_usd),
     )
     return History(market, names, frame, candles, first_candle_at, last_candle_at)
 
@@ -93,7 +94,7 @@ def candle_table(
 
     Raises InputUnusable: a price is below one tick of its perpetual.
     """
-    factor = PPM + _ppm(basis_bps, "100")
+    factor = PPM + _ppm(basis_bps)
     tick = _by_instrument(names, [int(spec.tick_usd * PRICE_SCALE) for spec in specs], pl.Int128)
     ticks = [
         ((pl.col(price).cast(pl.Decimal(28, 10)).to_physical() * (2 * factor) + tick * PPM) // (tick * (2 * PPM)))
@@ -140,22 +141,16 @@ def signal_table(
     return _table(table.sort("known_at", "instrument"), Signal._fields)
 
 
-def rules_of(settings: Settings, spec: Instrument) -> Rules:
-    """Contract and limits in the core's units."""
-    risk, costs = settings.risk, settings.costs
-    return Rules(
-        unit_e8=int(spec.tick_usd * spec.lot_base * E8),
-        minimum_lots=1,
-        maximum_lots=spec.maximum_lots,
-        taker_fee_ppm=_ppm(costs.taker_fee_percent),
-        maker_fee_ppm=_ppm(costs.maker_fee_percent),
-        risk_ppm=_ppm(risk.risk_per_trade_percent),
-        max_notional_ppm=_ppm(risk.max_notional_percent),
-        max_positions=risk.max_positions,
-        max_daily_loss_ppm=_ppm(risk.max_daily_loss_percent),
-        max_drawdown_ppm=_ppm(risk.max_drawdown_percent),
-        cooldown_us=risk.cooldown_minutes * 60_000_000,
+def rules_of(settings: Settings, name: str, spec: Instrument) -> Rules:
+    """Contract and limits in the core's units.
+
+    Raises InputUnusable: a value is finer than the core's unit, or beyond its extremes.
+    """
+    costs = settings.costs
+    contract = Contract(
+        name, spec.tick_usd, spec.lot_base, spec.maximum_lots, costs.taker_fee_percent, costs.maker_fee_percent
     )
+    return rules_for(contract, Limits(**settings.risk.model_dump(exclude={"starting_cash_usd"})))
 
 
 def _spec(settings: Settings, name: str) -> Instrument:
@@ -170,9 +165,9 @@ def _span(first: datetime | None, last: datetime | None) -> str:
     return "".join(f" {word} {bound:%Y-%m-%d %H:%M}" for word, bound in (("from", first), ("to", last)) if bound)
 
 
-def _ppm(share: Decimal, scale: str = "10000") -> int:
-    """Percent (or, by `scale`, basis points) as whole parts per million."""
-    return int((share * Decimal(scale)).to_integral_value())
+def _ppm(bps: Decimal) -> int:
+    """Basis points as whole parts per million."""
+    return int((bps * 100).to_integral_value())
 
 
 def _number_of(names: Sequence[str]) -> pl.Expr:

@@ -6,8 +6,8 @@ from datetime import UTC, datetime
 from config.settings import Settings
 from warehouse.builds import BuildReport, Mode, StageResult, build
 from warehouse.checks import CheckResult, refuse_failed, run_checks
-from warehouse.clearance import clear
 from warehouse.connection import unit_of_work
+from warehouse.gate.clearance import clear
 from warehouse.signals import is_strategy
 from warehouse.stages import load_stages
 

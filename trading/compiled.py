@@ -35,7 +35,7 @@ def routine(function: F) -> F:
 
 def story(function: F) -> F:
     """A routine that is called from one place, and is compiled into it: so it knows that its lists don't overlap."""
-    _waiting.append((function, {"inline": "always"}))
+    _waiting.append((function, {"no_cfunc_wrapper": True, "forceinline": True}))
     return function
 
 

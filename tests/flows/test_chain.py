@@ -14,7 +14,7 @@ import httpx
 import psutil
 import pytest
 from prefect import flow
-from prefect.settings import PREFECT_API_URL, temporary_settings
+from prefect.settings import PREFECT_API_URL, PREFECT_RESULTS_LOCAL_STORAGE_PATH, temporary_settings
 
 from config.settings import ROOT, load_settings
 from ops import stack
@@ -192,7 +192,8 @@ def test_tries_again_what_is_temporary_and_nothing_else(slipway: Slipway, monkey
     def no_patience() -> None:
         catalog.patiently(wrong)()
 
-    with temporary_settings({PREFECT_API_URL: slipway.up.api_url}):
+    results = slipway.home / "results"
+    with temporary_settings({PREFECT_API_URL: slipway.up.api_url, PREFECT_RESULTS_LOCAL_STORAGE_PATH: results}):
         assert patience() == "done"
         with pytest.raises(CheckFailed):
             no_patience()

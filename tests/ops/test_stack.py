@@ -175,11 +175,21 @@ def test_does_not_mix_its_own_server_with_another_one(tmp_path: Path, begin: Beg
 def test_a_server_that_dies_at_start_says_why_and_leaves_nothing(tmp_path: Path) -> None:
     environment = {**os.environ, "PREFECT_SERVER_DATABASE_CONNECTION_URL": "nonsense://nowhere"}
     environment.pop("PREFECT_API_URL", None)
-    with pytest.raises(SetupFailed, match="ended while it started") as failure:
-        stack.start(ROOT, tmp_path, environment, print)
+    try:
+        with pytest.raises(SetupFailed, match="ended while it started") as failure:
+            stack.start(ROOT, tmp_path, environment, print)
+    finally:
+        stack.stop(tmp_path, print)
     assert "server.log" in str(failure.value)
     assert "nonsense" in str(failure.value)
     assert stack.read(tmp_path) is None
+
+
+def test_a_port_that_somebody_else_answers_on_is_not_ours(begin: Begin) -> None:
+    with socket.create_server((stack.HOST, 0)) as server:
+        url = f"http://{stack.HOST}:{server.getsockname()[1]}/api"
+        assert stack._listens(Member("server", os.getpid(), 0.0), url)
+        assert not stack._listens(Member("server", begin(SLEEP).pid, 0.0), url)
 
 
 def test_the_environment_keeps_the_user_s_and_hides_what_would_lead_elsewhere(tmp_path: Path) -> None:

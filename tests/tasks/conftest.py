@@ -7,7 +7,7 @@ import pytest
 
 from config.settings import Settings, load_settings
 from tasks.candles import land_archive, publish
-from tasks.stages import build_all
+from tasks.stages import build_all, check_all
 from warehouse.connection import unit_of_work
 
 FILES = ("XBTUSD_15.csv", "ETHUSD_15.csv")
@@ -28,6 +28,7 @@ def made_home(tmp_path_factory: pytest.TempPathFactory) -> Path:
     with unit_of_work(settings.paths.build, **settings.warehouse.model_dump()) as warehouse:
         warehouse.execute("update raw.batches set state = 'validated'")  # Great Expectations has tests of its own
     build_all(settings)
+    check_all(settings, run="test")
     publish(settings)
     return home
 

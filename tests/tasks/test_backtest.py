@@ -10,6 +10,7 @@ import pytest
 from ops.prompt import examples
 from tasks.backtests import run_backtest
 from trading.errors import InputUnusable, SetupFailed
+from warehouse.connection import unit_of_work
 
 FIRST, LAST = datetime(2023, 1, 5, tzinfo=UTC), datetime(2023, 1, 10, tzinfo=UTC)
 
@@ -111,11 +112,19 @@ def test_says_when_nothing_is_published(settings, strategy):
 
 def test_never_publishes_a_warehouse_without_candles(settings, strategy):
     settings.paths.build.unlink()
-    before = settings.paths.published.stat()
+    before = settings.paths.published.stat().st_ino
     with pytest.raises(SetupFailed, match="build file is gone"):
         run_backtest(settings, strategy)
-    assert settings.paths.published.stat() == before
+    assert settings.paths.published.stat().st_ino == before
     assert not settings.paths.build.exists()
+
+
+def test_a_run_is_stored_but_not_published_with_a_build_that_no_checks_have_passed(settings, strategy):
+    with unit_of_work(settings.paths.build, **settings.warehouse.model_dump()) as warehouse:
+        warehouse.execute("update raw.batches set state = 'landed'")  # what is built now is not what was checked
+    before = settings.paths.published.stat().st_ino
+    assert run_backtest(settings, strategy, report=False).is_new
+    assert settings.paths.published.stat().st_ino == before
 
 
 def test_a_report_that_can_not_be_written_is_a_sentence(settings, strategy):

@@ -4,7 +4,7 @@ import pytest
 
 from config.settings import load_settings
 from tasks.candles import land_archive, publish, validate_batch
-from tasks.stages import build_all
+from tasks.stages import build_all, check_all
 from trading.errors import CheckFailed, InputUnusable
 from warehouse.connection import reading, unit_of_work
 
@@ -38,6 +38,7 @@ def test_the_sample_lands_passes_is_published_and_lands_only_once(fresh):
     assert validate_batch(fresh, again) is None
 
     build_all(fresh)
+    check_all(fresh, run="test")
     publish(fresh)
     with reading(fresh.paths.published) as connection:
         own = connection.execute(

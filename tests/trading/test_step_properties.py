@@ -41,7 +41,6 @@ RULES = (
     Rules(E8 // 100, 1, 10_000, 500, 200, 10_000, 5 * PPM, 2, PPM // 2, PPM // 2, 5),
     Rules(E8 // 7, 3, 50, 500, 200, 20_000, 5 * PPM, 2, PPM // 2, PPM // 2, 0),
 )
-TARGETS = (Role.TARGET_1, Role.TARGET_2, Role.TARGET_3, Role.TARGET_4)
 
 
 class Happening(NamedTuple):

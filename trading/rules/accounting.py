@@ -141,9 +141,7 @@ def total_up(state: State, before: Slot, rules: Rules) -> State:
             unrealized_e8=account.unrealized_e8 + slot.unrealized_e8 - before.unrealized_e8,
             open_positions=account.open_positions + in_trade(slot) - in_trade(before),
             long_notional_e8=account.long_notional_e8 + exposure_e8(slot, 1, rules) - exposure_e8(before, 1, rules),
-            short_notional_e8=account.short_notional_e8
-            + exposure_e8(slot, -1, rules)
-            - exposure_e8(before, -1, rules),
+            short_notional_e8=account.short_notional_e8 + exposure_e8(slot, -1, rules) - exposure_e8(before, -1, rules),
         ),
         slot,
     )

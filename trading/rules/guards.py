@@ -76,7 +76,7 @@ def watch_limits(state: State, rules: Rules) -> State:
     equity = equity_e8(state.account)
     peak = max(state.account.peak_e8, equity)
     account = state.account._replace(peak_e8=peak, day_low_e8=min(state.account.day_low_e8, equity))
-    if account.halted == 0 and peak - equity >= peak // PPM * rules.max_drawdown_ppm:
+    if account.halted == 0 and peak - equity >= scaled(peak, rules.max_drawdown_ppm, PPM):
         account = account._replace(halted=Decision.DRAWDOWN)
     return state._replace(account=account)
 

@@ -28,7 +28,7 @@ def orders_for(state: State, resting: Slot, event: Event, rules: Rules) -> tuple
     """
     slot = state.slot
     if event.kind == EventKind.CANDLE and slot.exit_lots == resting.exit_lots:
-        return state, NO_INTENTS
+        return state, NO_INTENTS  # a candle asks for an exit or for nothing: most events end here
     moved = event.kind == EventKind.FILL and event.role == Role.ENTRY
     intents = NO_INTENTS
     for role in range(Role.ENTRY.value, Role.EXIT.value + 1):

@@ -1,0 +1,94 @@
+"""Contracts and limits as people write them (Decimals, percent), in whole numbers of the core: exactly, or not at all.
+
+It is here that values are kept inside the extremes for which 64 bits are enough (`trading.model`).
+"""
+
+from decimal import Decimal
+from typing import NamedTuple
+
+from trading.errors import InputUnusable
+from trading.model import E8, Account, Rules, opening
+
+HIGHEST_EQUITY_USD = 10**9
+HIGHEST_LOTS = 10**9
+HIGHEST_NOTIONAL_PERCENT = 4_000  # of the highest equity: 4e10 USD
+MINUTE_US = 60_000_000
+
+
+class Contract(NamedTuple):
+    """The venue's facts about one instrument."""
+
+    name: str
+    tick_usd: Decimal
+    lot_base: Decimal
+    maximum_lots: int
+    taker_fee_percent: Decimal
+    maker_fee_percent: Decimal  # negative: a rebate
+
+
+class Limits(NamedTuple):
+    """What one session may risk; percents of equity."""
+
+    risk_per_trade_percent: Decimal
+    max_notional_percent: Decimal
+    max_positions: int
+    max_daily_loss_percent: Decimal
+    max_drawdown_percent: Decimal
+    cooldown_minutes: int
+
+
+def rules_for(contract: Contract, limits: Limits) -> Rules:
+    """Both in the core's units.
+
+    Raises InputUnusable: a value is finer than the core's unit, or beyond its extremes; it names instrument and value.
+    """
+    name = contract.name
+    unit_e8 = _whole(contract.tick_usd * contract.lot_base * E8, f"{name}: one lot times one tick, in 1e-8 USD,")
+    _refuse(unit_e8 < 1, f"{name}: one lot times one tick is worth nothing ({contract.lot_base}, {contract.tick_usd}).")
+    _refuse(
+        not 1 <= contract.maximum_lots <= HIGHEST_LOTS,
+        f"{name}: maximum_lots = {contract.maximum_lots} is not between 1 and {HIGHEST_LOTS:,}.",
+    )
+    _refuse(
+        not 0 < limits.max_notional_percent <= HIGHEST_NOTIONAL_PERCENT,
+        f"max_notional_percent = {limits.max_notional_percent} is not between 0 and {HIGHEST_NOTIONAL_PERCENT:,}.",
+    )
+    return Rules(
+        unit_e8=unit_e8,
+        minimum_lots=1,
+        maximum_lots=contract.maximum_lots,
+        taker_fee_ppm=_ppm(contract.taker_fee_percent, f"{name}: taker_fee_percent"),
+        maker_fee_ppm=_ppm(contract.maker_fee_percent, f"{name}: maker_fee_percent"),
+        risk_ppm=_ppm(limits.risk_per_trade_percent, "risk_per_trade_percent"),
+        max_notional_ppm=_ppm(limits.max_notional_percent, "max_notional_percent"),
+        max_positions=limits.max_positions,
+        max_daily_loss_ppm=_ppm(limits.max_daily_loss_percent, "max_daily_loss_percent"),
+        max_drawdown_ppm=_ppm(limits.max_drawdown_percent, "max_drawdown_percent"),
+        cooldown_us=limits.cooldown_minutes * MINUTE_US,
+    )
+
+
+def account_for(cash_usd: Decimal) -> Account:
+    """The account of a session that starts with `cash_usd`.
+
+    Raises InputUnusable: not between nothing and the highest equity, or finer than 1e-8 USD.
+    """
+    _refuse(
+        not 0 < cash_usd <= HIGHEST_EQUITY_USD,
+        f"A session can't start with {cash_usd} USD: more than 0 and at most {HIGHEST_EQUITY_USD:,} are possible.",
+    )
+    return opening(_whole(cash_usd * E8, "The starting cash, in 1e-8 USD,"))
+
+
+def _ppm(percent: Decimal, what: str) -> int:
+    return _whole(percent * 10_000, f"{what}, in parts per million,")
+
+
+def _whole(value: Decimal, what: str) -> int:
+    _refuse(not value.is_finite() or value != int(value), f"{what} is {value.normalize()}, not a whole number.")
+    return int(value)
+
+
+def _refuse(wrong: bool, sentence: str) -> None:
+    if wrong:
+        raise InputUnusable(sentence)

@@ -1,0 +1,72 @@
+"""Contracts and limits as people write them, in the core's units: exactly, or refused with a name."""
+
+from decimal import Decimal
+
+import pytest
+
+from exchange.contracts import Contract, Limits, account_for, rules_for
+from trading.errors import InputUnusable
+from trading.model import E8, Rules, opening
+
+BTC = Contract("BTC/USD", Decimal(1), Decimal("0.0001"), 12_000_000, Decimal("0.05"), Decimal("0.02"))
+LIMITS = Limits(Decimal(1), Decimal(100), 2, Decimal(5), Decimal(60), 15)
+
+
+def test_a_contract_and_limits_in_the_cores_units():
+    assert rules_for(BTC, LIMITS) == Rules(
+        unit_e8=10_000,
+        minimum_lots=1,
+        maximum_lots=12_000_000,
+        taker_fee_ppm=500,
+        maker_fee_ppm=200,
+        risk_ppm=10_000,
+        max_notional_ppm=1_000_000,
+        max_positions=2,
+        max_daily_loss_ppm=50_000,
+        max_drawdown_ppm=600_000,
+        cooldown_us=900_000_000,
+    )
+
+
+def test_a_maker_rebate_is_a_negative_fee():
+    assert rules_for(BTC._replace(maker_fee_percent=Decimal("-0.01")), LIMITS).maker_fee_ppm == -100
+
+
+@pytest.mark.parametrize(
+    ("contract", "words"),
+    [
+        (BTC._replace(tick_usd=Decimal("0.00000001"), lot_base=Decimal("0.1")), "BTC/USD: one lot times one tick"),
+        (BTC._replace(lot_base=Decimal("0.000000015")), "is 1.5, not a whole number"),
+        (BTC._replace(lot_base=Decimal(0)), "worth nothing"),
+        (BTC._replace(tick_usd=Decimal("NaN")), "not a whole number"),
+        (BTC._replace(maximum_lots=0), "maximum_lots = 0 is not between 1 and 1,000,000,000"),
+        (BTC._replace(maximum_lots=10**9 + 1), "maximum_lots = 1000000001"),
+        (BTC._replace(taker_fee_percent=Decimal("0.00001")), "taker_fee_percent, in parts per million, is 0.1"),
+    ],
+)
+def test_a_contract_that_the_core_cannot_hold_is_refused_by_name(contract, words):
+    with pytest.raises(InputUnusable, match=words.replace("(", r"\(")):
+        rules_for(contract, LIMITS)
+
+
+@pytest.mark.parametrize(
+    ("limits", "words"),
+    [
+        (LIMITS._replace(max_notional_percent=Decimal("4000.01")), "max_notional_percent = 4000.01"),
+        (LIMITS._replace(max_notional_percent=Decimal(0)), "max_notional_percent = 0"),
+        (LIMITS._replace(risk_per_trade_percent=Decimal("0.33333")), "risk_per_trade_percent"),
+    ],
+)
+def test_limits_that_the_core_cannot_hold_are_refused_by_name(limits, words):
+    with pytest.raises(InputUnusable, match=words):
+        rules_for(BTC, limits)
+
+
+def test_a_session_opens_with_its_cash():
+    assert account_for(Decimal("100000.00000001")) == opening(100_000 * E8 + 1)
+
+
+@pytest.mark.parametrize("cash_usd", ["0", "-1", "1000000000.01", "0.000000001"])
+def test_cash_beyond_the_extremes_is_refused(cash_usd):
+    with pytest.raises(InputUnusable):
+        account_for(Decimal(cash_usd))
