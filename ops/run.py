@@ -28,7 +28,7 @@ NEEDED_GB = 1.0
 POLL_S = 0.5
 DEPLOY_WAIT_S = 180.0
 WAITS = {"AwaitingConcurrencySlot": "waits for another run of it", "Late": "waits for the worker"}
-TRIGGER_WAIT_S = 60.0  # from the event of one flow to the run of the next
+TRIGGER_WAIT_S = 180.0  # from the event of one flow to the run of the next; the server on SQLite can stall for a minute
 
 
 class Link(NamedTuple):

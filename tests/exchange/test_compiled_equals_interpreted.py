@@ -250,7 +250,7 @@ def test_every_equity_has_its_close_and_the_last_is_the_accounts(engine):
 
 
 @pytest.mark.deep
-@settings(max_examples=2_000, deadline=None)
+@settings(max_examples=500, deadline=None)
 @given(market=markets(most=120))
 def test_compiled_and_stepped_are_the_same_in_many_markets(engine, market):
     assert folded(engine, market).as_bytes() == stepped(market).as_bytes()
