@@ -120,5 +120,5 @@ def _literal(value: Value) -> str:
     if type(value) is int:
         return f"{value}::bigint"
     if type(value) is float:
-        return f"{value!r}::double"
+        return f"'{value!r}'::double"  # from text it is read exactly; a bare number would be a decimal first
     return "'" + str(value).replace("'", "''") + "'"
