@@ -17,7 +17,7 @@ import time
 from collections.abc import Callable, Iterator, Mapping
 from datetime import timedelta
 from pathlib import Path
-from typing import NamedTuple
+from typing import IO, NamedTuple
 
 import psutil
 
@@ -27,10 +27,12 @@ from trading.errors import SetupFailed
 POOL = "slipway"
 HOST = "127.0.0.1"  # the API asks nobody for a password, so nobody else may reach it
 FIRST_PORT, LAST_PORT = 4200, 4299
+PORT_ATTEMPTS = 5
 TOKEN = "SLIPWAY_STACK"  # noqa: S105  # the name of a variable; its value marks processes and opens nothing
 SERVER_WAIT_S = 180.0  # a first start on a slow disk runs a hundred migrations
 STOP_GRACE_S = 10.0
 LOG_LIMIT_BYTES = 10_000_000
+TURN_WAIT_S = 1800.0  # a first `make run` takes minutes; a longer wait is for a process that hangs
 
 Say = Callable[[str], None]
 
@@ -129,15 +131,31 @@ def is_alive(member: Member, token: str) -> bool:
 
 @contextlib.contextmanager
 def one_at_a_time(state: Path, say: Say) -> Iterator[None]:
-    """For what must not be done twice at once: of two `make run` the second waits, and finds it done."""
+    """For what must not be done twice at once: of two `make run` the second waits, and finds it done.
+
+    Raises SetupFailed: the other one did not end in half an hour.
+    """
     state.mkdir(parents=True, exist_ok=True)
     with (state / "stack.lock").open("a") as lock:
-        try:
-            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
+        if not _is_ours(lock):
             say("another `make run` or `make stop` is at work here; waiting for it")
-            fcntl.flock(lock, fcntl.LOCK_EX)
+            patience_ends = time.monotonic() + TURN_WAIT_S
+            while not _is_ours(lock):
+                if time.monotonic() > patience_ends:
+                    raise SetupFailed(
+                        f"Another `make run` or `make stop` has held {lock.name} for {TURN_WAIT_S / 60:.0f} minutes. "
+                        "See what it is doing, end it, and try again."
+                    )
+                time.sleep(0.1)
         yield
+
+
+def _is_ours(lock: IO[str]) -> bool:
+    try:
+        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return False
+    return True
 
 
 def environment_of(stack: Stack, state: Path, base: Mapping[str, str]) -> dict[str, str]:
@@ -171,7 +189,23 @@ def _with_server(stack: Stack, root: Path, state: Path, environment: Mapping[str
     if stack.server is not None:
         _wait_for_server(stack, state, say)
         return stack
-    port = _choose_port(environment.get("SLIPWAY_PORT"), before=stack.api_url)
+    asked = environment.get("SLIPWAY_PORT")
+    for _ in range(PORT_ATTEMPTS):
+        port = _choose_port(asked, before=stack.api_url)
+        stack = _begin_server(stack, port, root, state, environment)
+        try:
+            _wait_for_server(stack, state, say)
+        except SetupFailed:
+            # It takes a server seconds from our look at the port to its own. Another may have been quicker.
+            if asked or is_alive(_server_of(stack), stack.token) or _is_free(port):
+                raise
+            say(f"port {port} was taken by another program meanwhile; trying the next one")
+        else:
+            return stack
+    raise SetupFailed("Each port was taken by another program while the server started. Name one: SLIPWAY_PORT=…")
+
+
+def _begin_server(stack: Stack, port: int, root: Path, state: Path, environment: Mapping[str, str]) -> Stack:
     api_url = f"http://{HOST}:{port}/api"
     if stack.worker is not None and api_url != stack.api_url:
         _end_one(stack.worker, stack.token)  # it asks at the old address
@@ -185,8 +219,12 @@ def _with_server(stack: Stack, root: Path, state: Path, environment: Mapping[str
     extra = {"PREFECT_SERVER_CORS_ALLOWED_ORIGINS": origins}
     stack = stack._replace(server=_begin("server", command, stack, root, state, {**environment, **extra}))
     _write(stack, state)
-    _wait_for_server(stack, state, say)
     return stack
+
+
+def _server_of(stack: Stack) -> Member:
+    assert stack.server is not None
+    return stack.server
 
 
 def _with_their_server(stack: Stack, api_url: str) -> Stack:
@@ -237,13 +275,13 @@ def _begin(
 
 
 def _wait_for_server(stack: Stack, state: Path, say: Say) -> None:
-    assert stack.server is not None
+    member = _server_of(stack)
     began = time.monotonic()
     told = began
     with Orchestrator(stack.api_url) as server:
-        while not (_listens(stack.server, stack.api_url) and server.is_healthy()):
+        while not (_listens(member, stack.api_url) and server.is_healthy()):
             now = time.monotonic()
-            if not is_alive(stack.server, stack.token):
+            if not is_alive(member, stack.token):
                 raise SetupFailed(f"The Prefect server ended while it started.\n{tail(log_path(state, 'server'))}")
             if now - began > SERVER_WAIT_S:
                 silence = f"The Prefect server did not answer within {SERVER_WAIT_S:.0f} s."

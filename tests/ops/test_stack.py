@@ -137,6 +137,35 @@ def test_takes_the_next_port_when_the_usual_one_is_taken(monkeypatch: pytest.Mon
             stack._choose_port(None, before="")
 
 
+def test_gives_up_its_turn_in_the_end(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(stack, "TURN_WAIT_S", 0.2)
+    with (tmp_path / "stack.lock").open("a") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        with pytest.raises(SetupFailed, match=r"has held .*stack\.lock"):
+            stack.stop(tmp_path, print)
+
+
+def test_a_port_taken_while_the_server_starts_is_left_for_the_next_one(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    said: list[str] = []
+    environment = {key: value for key, value in os.environ.items() if key not in {"PREFECT_API_URL", "SLIPWAY_PORT"}}
+    with socket.create_server((stack.HOST, 0)) as quicker:
+        taken = quicker.getsockname()[1]
+        look = stack._is_free
+        seen = iter((True,))  # at our look nobody had it yet
+        monkeypatch.setattr(stack, "_is_free", lambda port: next(seen, False) if port == taken else look(port))
+        monkeypatch.setattr(stack, "FIRST_PORT", taken)
+        monkeypatch.setattr(stack, "LAST_PORT", taken + 50)
+        try:
+            up = stack.start(ROOT, tmp_path, environment, said.append)
+            assert up.is_up
+            assert f"port {taken} was taken by another program meanwhile; trying the next one" in said
+            assert not up.api_url.endswith(f":{taken}/api")
+        finally:
+            stack.stop(tmp_path, print)
+
+
 def test_comes_back_to_the_port_it_had_before() -> None:
     with socket.create_server((stack.HOST, 0)) as probe:
         port = probe.getsockname()[1]
