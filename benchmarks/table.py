@@ -1,8 +1,8 @@
 """One row per measurement; one table, one file, one comparison with the ratios we keep.
 
 `value` and `baseline` share `unit`; `ratio` is value over baseline (1 without a baseline); `bar` is the highest
-ratio allowed, or the highest value where there is no baseline; `ok` says whether it held. Machines are noisy, so
-only ratios taken in one run are ever compared.
+ratio allowed, or where there is no baseline the highest value, or the lowest (`at_least`); `ok` says whether it held.
+Machines are noisy, so only ratios taken in one run are ever compared.
 """
 
 import json
@@ -38,6 +38,11 @@ def against(name: str, value: float, baseline: float, unit: str, bar: float) -> 
 def alone(name: str, value: float, unit: str, bar: float | None = None) -> Row:
     """A row that is judged by its value, or only shown where `bar` is None."""
     return Row(name, value, unit, None, 1.0, bar, bar is None or value <= bar)
+
+
+def at_least(name: str, value: float, unit: str, bar: float) -> Row:
+    """A row that is judged by its value, of which more is better: here `bar` is the lowest allowed."""
+    return Row(name, value, unit, None, 1.0, bar, value >= bar)
 
 
 def show(rows: Iterable[Row]) -> None:

@@ -104,6 +104,7 @@ class Risk(Part):
     max_daily_loss_percent: Positive
     max_drawdown_percent: Positive
     cooldown_minutes: Annotated[int, Field(ge=0)]
+    max_entry_delay_minutes: Annotated[int, Field(ge=0, le=1440)]
 
     @model_validator(mode="after")
     def _consistent(self) -> Self:

@@ -14,6 +14,7 @@ WRITTEN_BY_CODE = {
     "marts.backtests": "one row per run; the same inputs give the same `run_id`",
     "marts.decisions": "one row per signal that a run saw, with the reason it was taken or not",
     "marts.equity": "one row per run and close",
+    "marts.journal": "one row per row of a session's journal, hash chain included; `payload` is what was written",
     "marts.trades": "one row per trade of a run",
     "meta.cleared": "one row: a hash of what the checks passed; only that is published",
     "meta.publication": "one row: when this file was published, by which code",

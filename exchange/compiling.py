@@ -24,18 +24,22 @@ def compiled(function: F, cache: Path | None) -> F:
     if cache is None:
         return numba.njit(function)  # type: ignore[no-any-return]
     before = numba.config.CACHE_DIR
-    numba.config.CACHE_DIR = str(cache / sources_hash(numba.__version__))
+    numba.config.CACHE_DIR = str(cache / machine_code_name(numba.__version__))
     try:
         return numba.njit(cache=True)(function)  # type: ignore[no-any-return]
     finally:
         numba.config.CACHE_DIR = before
 
 
-def sources_hash(compiler_version: str) -> str:
-    """Name for one state of all that becomes machine code: sources, compiler, machine."""
-    parts = [compiler_version, platform.python_version(), platform.machine()]
-    files = sorted([*(ROOT / "trading").rglob("*.py"), *(ROOT / "exchange").glob("*.py")])
-    digest = hashlib.sha256("|".join(parts).encode())
-    for file in files:
-        digest.update(str(file.relative_to(ROOT)).encode() + b"\0" + file.read_bytes() + b"\0")
-    return digest.hexdigest()[:16]
+def machine_code_name(compiler_version: str) -> str:
+    """Name for one state of all that machine code is made of: sources, compiler, machine."""
+    parts = [sources_hash(), compiler_version, platform.python_version(), platform.machine()]
+    return hashlib.sha256("|".join(parts).encode()).hexdigest()[:16]
+
+
+def sources_hash() -> str:
+    """Name for one state of the engine: its rules, its matching, its measures. The same on every machine."""
+    digest = hashlib.sha256()
+    for file in sorted([*(ROOT / "trading").rglob("*.py"), *(ROOT / "exchange").glob("*.py")]):
+        digest.update(file.relative_to(ROOT).as_posix().encode() + b"\0" + file.read_bytes() + b"\0")
+    return digest.hexdigest()

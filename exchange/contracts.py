@@ -11,7 +11,8 @@ from trading.model import E8, Account, Rules, opening
 
 HIGHEST_EQUITY_USD = 10**9
 HIGHEST_LOTS = 10**9
-HIGHEST_NOTIONAL_PERCENT = 4_000  # of the highest equity: 4e10 USD
+HIGHEST_NOTIONAL_PERCENT = 4_000  # of the highest equity, all positions together: 4e10 USD
+LONGEST_ENTRY_DELAY_MINUTES = 24 * 60
 MINUTE_US = 60_000_000
 
 
@@ -35,6 +36,7 @@ class Limits(NamedTuple):
     max_daily_loss_percent: Decimal
     max_drawdown_percent: Decimal
     cooldown_minutes: int
+    max_entry_delay_minutes: int = 0  # an entry whose market opens later is not traded; 0: it waits over no gap
 
 
 def rules_for(contract: Contract, limits: Limits) -> Rules:
@@ -53,6 +55,16 @@ def rules_for(contract: Contract, limits: Limits) -> Rules:
         not 0 < limits.max_notional_percent <= HIGHEST_NOTIONAL_PERCENT,
         f"max_notional_percent = {limits.max_notional_percent} is not between 0 and {HIGHEST_NOTIONAL_PERCENT:,}.",
     )
+    _refuse(
+        limits.max_positions * limits.max_notional_percent > HIGHEST_NOTIONAL_PERCENT,
+        f"max_positions = {limits.max_positions} times max_notional_percent = {limits.max_notional_percent} is more "
+        f"than {HIGHEST_NOTIONAL_PERCENT:,} percent of equity: lower one of them.",
+    )
+    _refuse(
+        not 0 <= limits.max_entry_delay_minutes <= LONGEST_ENTRY_DELAY_MINUTES,
+        f"max_entry_delay_minutes = {limits.max_entry_delay_minutes} is not between 0 and "
+        f"{LONGEST_ENTRY_DELAY_MINUTES:,}.",
+    )
     return Rules(
         unit_e8=unit_e8,
         minimum_lots=1,
@@ -65,6 +77,7 @@ def rules_for(contract: Contract, limits: Limits) -> Rules:
         max_daily_loss_ppm=_ppm(limits.max_daily_loss_percent, "max_daily_loss_percent"),
         max_drawdown_ppm=_ppm(limits.max_drawdown_percent, "max_drawdown_percent"),
         cooldown_us=limits.cooldown_minutes * MINUTE_US,
+        max_entry_delay_us=limits.max_entry_delay_minutes * MINUTE_US,
     )
 
 

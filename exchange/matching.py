@@ -20,12 +20,6 @@ def stop_reference(side: int, trigger: int, opened: int) -> int:
 
 
 @rule
-def limit_price(side: int, limit: int, opened: int) -> int:
-    """What a touched limit order trades at in a candle that opened at `opened`: its limit, or the better open."""
-    return min(limit, opened) if side > 0 else max(limit, opened)
-
-
-@rule
 def stop_touched(side: int, trigger: int, high: int, low: int) -> bool:
     """Whether a range of prices reaches a stop: a buy stop from below, a sell stop from above."""
     return high >= trigger if side > 0 else low <= trigger

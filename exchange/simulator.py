@@ -3,12 +3,13 @@
 What it assumes, in every mode:
 
 * A signal is acted on at the first close at which it is known. Its market entry fills at the next candle's open,
-  `latency_us` after the later of that open and the moment it was sent, slipped.
+  `latency_us` after the later of that open and the moment it was sent, slipped. An entry whose next candle opens
+  later than the rules allow expires: its signal was about another market. Exits wait as long as it takes.
 * Then stop and targets may trade in that very candle. A candle does not say when, so such a fill bears the candle's
   last microsecond. When stop and target both lie inside a candle the stop comes first, and the fill is marked
   ambiguous; a target that the open has already passed is certain, and comes before.
-* Orders fill whole. Stops slip like market orders; targets fill at their limit or the better open. All pay the taker
-  fee, and there is no funding.
+* Orders fill whole. Stops slip like market orders. Targets fill at their limit, after a gap past it too: whether the
+  better open was there for us, a candle does not say. All pay the taker fee, and there is no funding.
 * Instruments that close together move together: first all opens, then what happens inside the candles, then all
   closes, then all signals, each in the order of the instruments.
 
@@ -22,16 +23,18 @@ from typing import Any, NamedTuple, TypeAlias
 import numpy as np
 from numpy.typing import NDArray
 
-from exchange.matching import fee_e8, limit_price, limit_touched, market_price, stop_reference, stop_touched
+from exchange.book import NO_ORDER, NO_ORDERS, Book, Order, changed, market_order, target_between
+from exchange.matching import fee_e8, market_price, stop_reference, stop_touched
 from trading.compiled import routine, rule, story
 from trading.model import (
     FLAT,
     NO_EVENT,
     NO_INTENTS,
     Account,
+    Command,
+    Decision,
     Event,
     EventKind,
-    IntentKind,
     Intents,
     Phase,
     Role,
@@ -116,19 +119,6 @@ class Valuation(NamedTuple):
     equity_e8: int
 
 
-class Order(NamedTuple):
-    """One order at the simulated venue; without lots there is none."""
-
-    side: int
-    lots: int
-    price: int
-    signal_at: int
-    placed_at: int
-
-
-NO_ORDER = Order(0, 0, 0, 0, 0)
-Book: TypeAlias = tuple[Order, Order, Order, Order, Order, Order, Order, Order]  # an instrument's orders, by role
-NO_ORDERS: Book = (NO_ORDER, NO_ORDER, NO_ORDER, NO_ORDER, NO_ORDER, NO_ORDER, NO_ORDER, NO_ORDER)
 NO_FILL = Fill(0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0)
 NO_VERDICT = Verdict(0, 0, 0, 0, 0)
 
@@ -173,13 +163,20 @@ class Simulator:
         """The trades as they stand, by instrument."""
         return tuple(self._world.slots)
 
-    def advance(self, candles: Sequence[Candle], signals: Sequence[Signal] = ()) -> Moment:
-        """Go on by the candles of one close, in the order of their instruments, and the signals known by then."""
+    def advance(
+        self, candles: Sequence[Candle], signals: Sequence[Signal] = (), commands: Sequence[Command] = ()
+    ) -> Moment:
+        """Go on by the candles of one close, in the order of their instruments, and the signals known by then.
+
+        A person's `commands` are heard at the close, after its signals, by every instrument.
+        """
         closed_at = candles[0].closed_at
         assert all(candle.closed_at == closed_at for candle in candles), "candles of different closes"
         assert all(signal.known_at <= closed_at for signal in signals), "a signal that nobody can know yet"
         world = self._world
         self.account, _ = advance(self.account, world, self._costs, candles, signals)
+        for command in commands:
+            self.account = obeyed(self.account, world, command, closed_at)
         moment = Moment(tuple(world.taken), tuple(world.fills), tuple(world.decisions), self.account)
         for done in (world.taken, world.fills, world.decisions):
             done.clear()
@@ -214,7 +211,7 @@ def fold(
 def advance(account: Account, world: World, costs: Costs, candles: Rows, signals: Rows) -> tuple[Account, int]:
     """Live through `candles` and `signals`, both in order of time, close by close; the account, and how many closes."""
     rules, slots, books, equity = world.rules, world.slots, world.books, world.equity
-    candle_row, signal_row, closes = 0, 0, 0
+    candle_row, signal_row, closes, entering = 0, 0, 0, True
     while candle_row < len(candles):
         closed_at = candles[candle_row][2]
         candle_end, signal_end = candle_row + 1, signal_row
@@ -224,6 +221,8 @@ def advance(account: Account, world: World, costs: Costs, candles: Rows, signals
             signal_end += 1
 
         resting = account.open_positions > 0
+        if resting and entering:
+            account, entering = expired(account, world, candles, candle_row, candle_end)
         for stage in range(AT_OPEN if resting else CLOSED, CLOSED):
             for row in range(candle_row, candle_end):
                 candle = candle_of(candles[row])
@@ -256,8 +255,58 @@ def advance(account: Account, world: World, costs: Costs, candles: Rows, signals
 
         equity[closes, 0] = closed_at
         equity[closes, 1] = equity_e8(account)
+        entering = entering or signal_end > signal_row
         candle_row, signal_row, closes = candle_end, signal_end, closes + 1
     return account, closes
+
+
+@routine
+def expired(account: Account, world: World, candles: Rows, first: int, end: int) -> tuple[Account, bool]:
+    """Cancel the entries that none of the candles from row `first` to `end` opened early enough for; and whether one
+    is left, which then fills in these candles or goes on waiting."""
+    left = False
+    for k in range(len(world.books)):
+        entry = world.books[k][Role.ENTRY.value]
+        if entry.lots == 0:
+            continue
+        if 0 < entry.expires_at < opened_by(candles, first, end, k):
+            account = take(account, world, cancelled_event(entry, k, entry.expires_at, Decision.EXPIRED.value))
+        else:
+            left = True
+    return account, left
+
+
+@rule
+def opened_by(candles: Rows, first: int, end: int, instrument: int) -> int:
+    """The instrument's open among these candles of one close; without one, it can't be before that close."""
+    for row in range(first, end):
+        if candles[row][0] == instrument:
+            return int(candles[row][1])
+    return int(candles[first][2])
+
+
+def obeyed(account: Account, world: World, command: Command, at: int) -> Account:
+    """Tell every instrument a person's word; an entry that is called off is gone at once."""
+    for k in range(len(world.books)):
+        entry = world.books[k][Role.ENTRY]
+        account = take(account, world, NO_EVENT._replace(kind=EventKind.COMMAND, at=at, instrument=k, reason=command))
+        if entry.lots > 0 and world.books[k][Role.ENTRY] == NO_ORDER:
+            account = take(account, world, cancelled_event(entry, k, at, Decision.NONE.value))
+    return account
+
+
+@rule
+def cancelled_event(entry: Order, instrument: int, at: int, reason: int) -> Event:
+    """The end of an entry that has not filled."""
+    return NO_EVENT._replace(
+        kind=EventKind.CANCELLED,
+        at=at,
+        instrument=instrument,
+        role=Role.ENTRY,
+        lots=entry.lots,
+        signal_at=entry.signal_at,
+        reason=reason,
+    )
 
 
 @routine
@@ -298,14 +347,6 @@ def fill_event(role: int, order: Order, slot: Slot, candle: Candle, stage: int, 
 
 
 @rule
-def market_order(book: Book) -> int:
-    """Role of an order that takes the open; 0 is none."""
-    if book[Role.ENTRY.value].lots > 0:
-        return Role.ENTRY.value
-    return Role.EXIT.value if book[Role.EXIT.value].lots > 0 else 0
-
-
-@rule
 def touched_order(book: Book, candle: Candle) -> int:
     """Role of the resting order that trades next inside the candle; 0 is none.
 
@@ -321,19 +362,10 @@ def touched_order(book: Book, candle: Candle) -> int:
 
 
 @rule
-def target_between(book: Book, high: int, low: int) -> int:
-    """Role of the first target that prices from `low` to `high` reach; 0 is none."""
-    for role in range(Role.TARGET_1.value, Role.TARGET_4.value + 1):
-        if book[role].lots > 0 and limit_touched(book[role].side, book[role].price, high, low):
-            return role
-    return 0
-
-
-@rule
 def fill_price(role: int, order: Order, candle: Candle, costs: Costs) -> int:
-    """What the order trades at: targets at their limit or the better open, all others slipped."""
+    """What the order trades at: targets at their limit, all others slipped."""
     if role >= Role.TARGET_1 and role <= Role.TARGET_4:
-        return limit_price(order.side, order.price, candle.open)
+        return order.price
     return market_price(order.side, reference_price(role, order, candle), costs.slippage_ppm)
 
 
@@ -366,39 +398,6 @@ def fill_row(event: Event, book: Book, after: Book, candle: Candle, rules: Rules
         ambiguous,
         after[Role.STOP.value].price if entered else 0,
         after[Role.TARGET_1.value].price if entered else 0,
-    )
-
-
-@rule
-def changed(book: Book, event: Event, intents: Intents) -> Book:
-    """The book without the order that has filled, and with what the rules asked for."""
-    if event.kind == EventKind.FILL:
-        book = with_order(book, event.role, NO_ORDER)
-    for n in range(intents.number):
-        intent = intents.items[n]
-        order = book[intent.role]
-        if intent.kind == IntentKind.PLACE:
-            order = Order(intent.side, intent.lots, intent.price, intent.signal_at, event.at)
-        elif intent.kind == IntentKind.CANCEL:
-            order = NO_ORDER
-        elif order.lots > 0:
-            order = order._replace(lots=intent.lots, price=intent.price)
-        book = with_order(book, intent.role, order)
-    return book
-
-
-@rule
-def with_order(book: Book, role: int, order: Order) -> Book:
-    """`book` with `order` in the place of its role."""
-    return (
-        order if role == 0 else book[0],
-        order if role == 1 else book[1],
-        order if role == 2 else book[2],
-        order if role == 3 else book[3],
-        order if role == 4 else book[4],
-        order if role == 5 else book[5],
-        order if role == 6 else book[6],
-        order if role == 7 else book[7],
     )
 
 
@@ -444,7 +443,7 @@ def signal_of(row: Any) -> Signal:
 @rule
 def rules_of(row: Any) -> Rules:
     """A row of the rules table."""
-    return Rules(row[0], row[1], row[2], row[3], row[4], row[5], row[6], row[7], row[8], row[9], row[10])
+    return Rules(row[0], row[1], row[2], row[3], row[4], row[5], row[6], row[7], row[8], row[9], row[10], row[11])
 
 
 @routine

@@ -7,7 +7,7 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from config.settings import ROOT, Timeframe, load_settings
 from tasks import facts
-from tasks.catalog import CANDLES_LANDED, announce, land_archive, note, tell, this_run, validate_batch
+from tasks.catalog import CANDLES_LANDED, announce, land_archive, land_inbox, note, tell, this_run, validate_batch
 from tasks.provenance import code_version
 
 
@@ -37,26 +37,28 @@ def ingest(
 ) -> None:
     """Land a file or a folder of candles, and let the build follow if the batch passes its checks.
 
+    A file that can't be used keeps no other from landing; the run fails at its end and names it. A run over an inbox
+    fails for it once, and only mentions it as long as it lies there unchanged.
+
     Args:
         path: A CSV, a zip, or a folder of them; a relative one is looked for in the checkout.
         columns: What the columns of your own files mean. Left out: Kraken's archives.
-        may_be_empty: Whether a folder without files is fine, as for an inbox that is looked at every 15 minutes.
+        may_be_empty: Whether the folder is an inbox that is looked at every 15 minutes: nothing in it is fine, nor are
+            files that are still being written or were refused before any news.
         profile: Settings, by the name of a file in config/.
         chain: Name of the chain of runs that this one begins. Left out: the id of this run.
     """
     settings = load_settings(profile)
     place = ROOT / Path(path).expanduser()
-    if may_be_empty and not _holds_files(place):
-        tell(f"Nothing to land: {place} holds no file.")
+    land = land_inbox if may_be_empty else land_archive
+    batch = land(settings, place, columns.model_dump(exclude_none=True) if columns else None)
+    if batch is None:
+        tell(f"Nothing to land: {place} holds no file of candles that has been at rest for a minute.")
         return
-    batch = land_archive(settings, place, columns.model_dump(exclude_none=True) if columns else None)
     for sentence in batch.sentences:
         tell(sentence)
-    validate_batch(settings, batch)
+    verdict = validate_batch(settings, batch)
     note(facts.of_batch(batch))
-    if chain or not batch.already_landed:
+    if chain or verdict is not None:
         announce(CANDLES_LANDED, chain or this_run())
-
-
-def _holds_files(folder: Path) -> bool:
-    return any(path.is_file() and not path.name.startswith(".") for path in folder.rglob("*"))
+    batch.raise_new_refusals()

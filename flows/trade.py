@@ -2,9 +2,8 @@
 
 from prefect import flow
 
-from config.settings import load_settings
 from tasks import facts
-from tasks.catalog import note, run_session, tell
+from tasks.catalog import note, publish_journals, run_session, session_settings, tell
 from tasks.provenance import code_version
 
 
@@ -16,7 +15,8 @@ def trade(profile: str = "paper", chain: str | None = None) -> None:
         profile: Settings, by the name of a file in config/.
         chain: Filled in by a trigger; names the chain of runs that ends here.
     """
-    settings = load_settings(profile)
+    settings = session_settings(profile)
     session = run_session(settings)
     tell(session.sentence)
+    tell(f"Added {publish_journals(settings):,} rows to marts.journal.")
     note(facts.of_session(session, settings.risk.starting_cash_usd))

@@ -129,6 +129,8 @@ def _backtest(chosen: argparse.Namespace) -> int:
     view = summary.view
     title = f"{view.strategy} on {', '.join(view.candles)}, {summary.candles:,} candles of {view.timeframe}"
     stored = "" if summary.is_new is None else f"stored as run {view.run_id}{'' if summary.is_new else ', as before'}"
+    if stored and not summary.is_published:
+        stored += ", published with the next build that passes its checks"
     show(
         title,
         (*metric_rows(view.metrics), ("signals", decision_text(view.decisions))),
@@ -174,10 +176,10 @@ def _journal(path: Path) -> str:
 
 
 def _trade(chosen: argparse.Namespace) -> int:
-    from config.settings import load_settings
     from tasks.session import run_session
+    from tasks.startup import session_settings
 
-    print(run_session(load_settings(chosen.profile)).sentence)
+    print(run_session(session_settings(chosen.profile)).sentence)
     return 0
 
 

@@ -1,7 +1,9 @@
 """The journal of one trading session: append-only, hash-chained, on disk before anything leaves the building.
 
 SQLite in WAL mode with `synchronous=FULL`: a row that `append` has returned survives kill -9 and a power cut, and
-readers never block the writer (I54). One file per session; `table journal` has one row per thing that happened.
+readers never block the writer (I54). SQLite's answer to both is checked: on a file system that refuses, there is no
+journal. A wait for another writer ends after `BUSY_TIMEOUT_S`. One file per session; `table journal` has one row per
+thing that happened.
 
 What the chain proves: each row's hash covers the row and the hash before it, so a changed, removed, inserted or
 reordered row breaks the chain at that row. What it can't prove alone: that the last rows are still there. A cut tail
@@ -28,7 +30,8 @@ from trading.ports import Clock
 GENESIS = "0" * 64  # the hash before the first row
 APPLICATION_ID = 0x534C5057  # "SLPW" in the file's header, so that no other SQLite file is taken for a journal
 SCHEMA_VERSION = 1
-BUSY_TIMEOUT_S = 5.0
+BUSY_TIMEOUT_S = 5.0  # how long one statement waits for another process that writes
+SYNCHRONOUS_FULL = 2  # SQLite answers with the number
 
 SCHEMA = (
     """create table journal (
@@ -66,6 +69,7 @@ class Kind(StrEnum):
     OUTCOME = "outcome"  # what became of an intent: accepted, refused, unavailable, unknown
     DECISION = "decision"  # why a signal was taken or not
     SNAPSHOT = "snapshot"  # state after an event, so that a replay can be compared
+    CHANNEL = "channel"  # an alert channel was there for the first time; it is told what comes after this row
     ALERT = "alert"  # raised; the outbox
     DELIVERY = "delivery"  # an alert reached its channel, or has none
     COMMAND = "command"  # a person's word
@@ -146,19 +150,31 @@ class JournalReader:
         self._connection.close()
 
     def rows(self, after: int = 0, kinds: Sequence[str] = ()) -> Iterator[Row]:
-        """Rows with a number above `after`, in order; of some kinds only, if given."""
+        """Rows with a number above `after`, in order; of some kinds only, if given.
+
+        Raises CheckFailed: the file itself is damaged, so that SQLite can't read it.
+        """
         chosen = f"and kind in ({', '.join('?' * len(kinds))})" if kinds else ""
         query = f"select * from journal where seq > ? {chosen} order by seq"
-        return map(Row._make, self._connection.execute(query, (after, *kinds)))
+        with self._readable():
+            yield from map(Row._make, self._connection.execute(query, (after, *kinds)))
 
     def find(self, key: str) -> Row | None:
-        """The row with this key."""
-        row = self._connection.execute("select * from journal where key = ?", (key,)).fetchone()
+        """The row with this key.
+
+        Raises CheckFailed: the file itself is damaged.
+        """
+        with self._readable():
+            row = self._connection.execute("select * from journal where key = ?", (key,)).fetchone()
         return None if row is None else Row._make(row)
 
     def head(self) -> Head:
-        """The end of the chain, as the file states it."""
-        return Head._make(self._connection.execute("select seq, hash from head").fetchone())
+        """The end of the chain, as the file states it.
+
+        Raises CheckFailed: the file itself is damaged.
+        """
+        with self._readable():
+            return Head._make(self._connection.execute("select seq, hash from head").fetchone())
 
     def verify(self, anchor: Head | None = None) -> Verdict:
         """Walk the chain from its first row; the verdict names the first row that is broken.
@@ -167,14 +183,22 @@ class JournalReader:
 
         Raises CheckFailed: the file itself is damaged, so that SQLite can't read it.
         """
-        try:
+        with self._readable():
             self._connection.execute("begin")  # rows and head from one snapshot, though the writer goes on
             try:
                 return verify_rows(self.rows(), self.head(), anchor)
             finally:
                 self._connection.execute("commit")
+
+    @contextmanager
+    def _readable(self) -> Iterator[None]:
+        try:
+            yield
         except sqlite3.Error as error:
-            raise CheckFailed(f"The journal {self.path} can't be read ({error}): the file is damaged.") from error
+            raise CheckFailed(
+                f"The journal {self.path} can't be read ({error}): the file is damaged. Restore it from its backup, "
+                "or move it away to begin anew."
+            ) from error
 
 
 class Journal(JournalReader):
@@ -258,7 +282,7 @@ class Journal(JournalReader):
                 self._roll_back()
                 raise
             self._connection.execute("commit")
-        except sqlite3.Error as error:
+        except (sqlite3.Error, CheckFailed) as error:  # what can't be read can't be continued either
             self._roll_back()
             raise TradingHalted(
                 f"The journal {self.path} can't be written ({error}); nothing may be sent that it does not hold."
@@ -345,8 +369,22 @@ def _prepare(connection: sqlite3.Connection) -> None:
             connection.execute(statement)
     connection.execute("commit")
     _refuse_other_files(connection)
-    connection.execute("pragma journal_mode = wal")
+    insist_on_durability(connection)
+
+
+def insist_on_durability(connection: sqlite3.Connection) -> None:
+    """WAL and full sync, or none: SQLite does not fail where it can't, it answers with what it does instead.
+
+    Raises sqlite3.NotSupportedError: the file system has no shared memory (a network share, some containers' mounts).
+    """
+    (mode,) = connection.execute("pragma journal_mode = wal").fetchone()
     connection.execute("pragma synchronous = full")
+    (synchronous,) = connection.execute("pragma synchronous").fetchone()
+    if (mode, synchronous) != ("wal", SYNCHRONOUS_FULL):
+        raise sqlite3.NotSupportedError(
+            f"its file system refuses WAL with full sync (SQLite uses journal_mode {mode}, synchronous {synchronous}); "
+            "keep journals on a local disk"
+        )
 
 
 def _refuse_other_files(connection: sqlite3.Connection) -> None:

@@ -15,19 +15,20 @@ import polars as pl
 
 from config.settings import ROOT, Settings
 from exchange.compiling import compiled
+from exchange.contracts import MINUTE_US
 from exchange.simulator import Candle, Fill, Verdict, fold
 from reports.backtest import write_report
 from reports.model import CANDLE_SCHEMA, BacktestView, metrics_of
 from tasks.market import History, load_history
-from tasks.provenance import code_version, settings_hash, table_hash, text_hash
-from tasks.results import decision_rows, equity_rows, trade_rows
+from tasks.provenance import code_version, engine_hash, settings_hash, table_hash, text_hash
+from tasks.publication import publish_what_passed
+from tasks.results import decision_rows, equity_rows, settled, trade_rows
 from trading.errors import SetupFailed
 from trading.ledger import LastPrice, trades_of
 from trading.metrics import Metrics
 from trading.model import E8
 from warehouse.backtests import RunRows, store_run
-from warehouse.connection import publish, unit_of_work
-from warehouse.gate.clearance import is_cleared
+from warehouse.connection import unit_of_work
 from warehouse.schema import TIMEFRAME_US
 from warehouse.strategies import Strategy, load_strategy
 
@@ -44,6 +45,7 @@ class BacktestSummary(NamedTuple):
     engine_seconds: float
     report: Path | None  # None: none was wanted
     is_new: bool | None  # whether the warehouse had no such run before; None: not stored
+    is_published: bool  # False: not stored, or new and waiting for a build that passes its checks
 
     @property
     def run_id(self) -> str:
@@ -107,8 +109,8 @@ def run_backtest(
 ) -> BacktestSummary:
     """Trade the strategy in `strategy_sql` over the published candles that lie between `first` and `last`.
 
-    What is left out comes from the settings, and all of history for the bounds. The same inputs give the same run id;
-    storing it again replaces the same rows.
+    What is left out comes from the settings, and all of history for the bounds. The same inputs and the same code give
+    the same run id; storing it again replaces the same rows.
 
     Raises:
         SetupFailed: nothing is published, or there is no room for the report.
@@ -124,7 +126,7 @@ def run_backtest(
     run = simulated(history, settings)
     view = _view(settings, request, strategy, history, run)
     written = _written(view, settings.paths.reports) if report else None
-    is_new = _stored(settings, history, run, view) if store else None
+    is_new, is_published = _stored(settings, history, run, view) if store else (None, False)
     return BacktestSummary(
         view=view,
         candles=len(history.candles),
@@ -133,6 +135,7 @@ def run_backtest(
         engine_seconds=run.engine_seconds,
         report=written,
         is_new=is_new,
+        is_published=is_published,
     )
 
 
@@ -141,17 +144,20 @@ def simulated(history: History, settings: Settings) -> Run:
     market = history.market
     engine = compiled(fold, _machine_code(settings))
     began = time.perf_counter()
-    _, fills, decisions, equity = engine(
+    _, fill_table, decisions, equity = engine(
         market.account, np.array(market.rules), market.costs, market.candles, market.signals
     )
     engine_seconds = time.perf_counter() - began
     last = [_last_price(history, number) for number in range(len(history.instruments))]
-    trades = trades_of((Fill(*row) for row in fills.tolist()), last, [rules.unit_e8 for rules in market.rules])
+    fills = [Fill(*row) for row in fill_table.tolist()]
+    trades = trades_of(fills, last, [rules.unit_e8 for rules in market.rules])
+    expired_before = int(equity[-1, 0]) - market.rules[0].max_entry_delay_us
+    verdicts = settled((Verdict(*row) for row in decisions.tolist()), fills, expired_before)
     specs = [settings.instruments[name] for name in history.instruments]
     return Run(
         trades=trade_rows(trades, history.instruments, specs),
         equity=equity_rows(equity, market.account.cash_e8 / E8),
-        decisions=decision_rows((Verdict(*row) for row in decisions.tolist()), history.instruments),
+        decisions=decision_rows(verdicts, history.instruments),
         engine_seconds=engine_seconds,
     )
 
@@ -184,6 +190,7 @@ def _view(settings: Settings, request: Request, strategy: Strategy, history: His
         "strategy": strategy.hash,
         "data": table_hash([history.market.candles, history.market.signals]),
         "configuration": text_hash(settings_hash(settings), ",".join(history.instruments), history.timeframe),
+        "engine": engine_hash(),
     }
     return BacktestView(
         title=strategy.name.removeprefix("signals_").replace("_", " "),
@@ -191,13 +198,13 @@ def _view(settings: Settings, request: Request, strategy: Strategy, history: His
         strategy_sql=strategy.sql,
         timeframe=history.timeframe,
         timeframe_us=TIMEFRAME_US[history.timeframe],
-        run_id=text_hash(*hashes.values(), code_version())[:RUN_ID_LENGTH],
+        run_id=text_hash(*hashes.values())[:RUN_ID_LENGTH],
         created_at=datetime.now(UTC),
         hashes=hashes,
         code_version=code_version(),
         command=_command(request),
         data_sources=_data_sources(history),
-        assumptions=assumptions(settings),
+        assumptions=assumptions(settings, history.market.rules[0].max_entry_delay_us),
         configuration=_configuration(settings, strategy, history),
         metrics=metrics_of(run.trades, run.equity, history.market.account.cash_e8 / E8),
         candles={name: _chart(history.candles, name) for name in history.instruments},
@@ -207,13 +214,19 @@ def _view(settings: Settings, request: Request, strategy: Strategy, history: His
     )
 
 
-def assumptions(settings: Settings) -> tuple[str, ...]:
+def assumptions(settings: Settings, max_entry_delay_us: int) -> tuple[str, ...]:
     """What the simulation takes for granted, one sentence each."""
     costs, risk = settings.costs, settings.risk
     basis = (
         "The perpetual trades at the spot price: no basis."
         if costs.basis_bps == 0
         else f"The perpetual trades {costs.basis_bps} bps above spot at all times: the basis is modelled as constant."
+    )
+    gaps = (
+        f"An entry expires if the next candle opens more than {max_entry_delay_us // MINUTE_US} minutes after it was "
+        "decided."
+        if max_entry_delay_us
+        else "An entry expires if the next candle is missing: it waits over no gap."
     )
     sizing = (
         f"Each trade risks {risk.risk_per_trade_percent} % of equity between entry and stop, with at most "
@@ -231,8 +244,9 @@ def assumptions(settings: Settings) -> tuple[str, ...]:
         "A stop that the price gaps over fills at the open beyond it.",
         f"Every fill pays the taker fee of {costs.taker_fee_percent} %, and orders fill whole.",
         f"Market orders and stops slip {costs.slippage_bps} bps.",
-        "A target fills when a candle touches it, at its price or a better open.",
-        "Where candles are missing, a market order waits for the next one, however late.",
+        "A target fills at its price when a candle touches it; a better open after a gap is not counted on.",
+        gaps,
+        "Where candles are missing, a stop or an exit waits for the next one, however late.",
         "Prices are those of spot, to the nearest tick of the perpetual; margin and liquidation are not modelled.",
         sizing,
         limits,
@@ -291,22 +305,13 @@ def _written(view: BacktestView, folder: Path) -> Path:
         raise SetupFailed(f"The report can't be written to {folder}: {error}.") from error
 
 
-def _stored(settings: Settings, history: History, run: Run, view: BacktestView) -> bool:
-    limits = settings.warehouse.model_dump()  # lock_wait_s, memory_limit, threads
+def _stored(settings: Settings, history: History, run: Run, view: BacktestView) -> tuple[bool, bool]:
+    """Whether the run is new, and whether it can be queried already."""
     rows = RunRows(view.run_id, _summary_row(history, run, view), run.trades, run.equity, run.decisions)
-    with unit_of_work(settings.paths.build, **limits) as connection:
+    with unit_of_work(settings.paths.build, **settings.warehouse.model_dump()) as connection:
         is_new = store_run(connection, rows)
-        may_publish = is_cleared(connection)
-    # A build that its checks have not passed yet is not for people; the run comes out with the build that passes.
-    if may_publish:
-        publish(
-            settings.paths.build,
-            settings.paths.published,
-            published_at=datetime.now(UTC),
-            code_version=view.code_version,
-            **limits,
-        )
-    return is_new
+    # What was stored before was published then, or waits for the build as a new run would.
+    return is_new, not is_new or publish_what_passed(settings) is not None
 
 
 def _summary_row(history: History, run: Run, view: BacktestView) -> dict[str, object]:

@@ -7,12 +7,10 @@ from pathlib import Path
 from config.settings import Settings
 from exchange.kraken.symbols import series_of_file
 from tasks.provenance import code_version
-from trading.errors import CheckFailed
 from warehouse import connection
 from warehouse.batches import BatchReport
 from warehouse.connection import PublishReport, unit_of_work
 from warehouse.gate import validation
-from warehouse.gate.clearance import is_cleared
 from warehouse.gate.suites import open_gate
 from warehouse.gate.validation import Verdict
 from warehouse.intake import landing
@@ -22,31 +20,40 @@ from warehouse.intake.layouts import ColumnMap
 def land_archive(settings: Settings, path: Path, columns: Mapping[str, str] | None = None) -> BatchReport:
     """Land what lies at `path`: a CSV file, a zip or a folder, Kraken's or, with a map of its columns, a person's own.
 
+    Files of a folder that can't be used are `refusals` of the report; the others land.
+
     Raises:
-        InputUnusable: there is no candle in it; names file and reason. Nothing was landed.
+        InputUnusable: there is no candle in it; names file and reason. What was read of it is in quarantine.
         WarehouseBusy: another process held the build file for the whole bounded wait.
         SetupFailed: no room to unpack a zip.
     """
-    with unit_of_work(settings.paths.build, **settings.warehouse.model_dump()) as warehouse:
-        return landing.land(
-            warehouse,
-            path,
-            source="kraken" if columns is None else "own",
-            series_of=series_of_file,
-            columns=None if columns is None else ColumnMap.of(columns),
-            fetched_at=datetime.now(UTC),
-            scratch=settings.paths.build.parent,
-        )
+    return _landed(settings, path, columns, is_inbox=False)
+
+
+def land_inbox(settings: Settings, inbox: Path, columns: Mapping[str, str] | None = None) -> BatchReport | None:
+    """Land what is new in a folder that is looked at again and again; None when it holds no candles at rest.
+
+    A file that was written to within the last minute is left for the next look. One that was refused before is reported
+    but not tried again until its content changes, or until `land_archive` is pointed at it.
+
+    Raises:
+        InputUnusable: no file has a candle, and one of them was not refused before.
+        WarehouseBusy: another process held the build file for the whole bounded wait.
+        SetupFailed: no room to unpack a zip.
+    """
+    if not landing.inbox_holds_candles(inbox, series_of_file, _map_of(columns), datetime.now(UTC)):
+        return None
+    return _landed(settings, inbox, columns, is_inbox=True)
 
 
 def validate_batch(settings: Settings, batch: BatchReport) -> Verdict | None:
-    """Put a landed batch through the SQL checks and Great Expectations; None when it was validated before.
+    """Put a landed batch through the SQL checks and Great Expectations; None when it was validated or refused before.
 
     Raises:
         CheckFailed: the batch was refused, with the offending rows. Nothing of it goes downstream.
         WarehouseBusy: another process held the build file for the whole bounded wait.
     """
-    if batch.state == "validated":
+    if batch.state != "landed":
         return None
     gate = open_gate(settings.paths.state / "gx")  # takes seconds, so not while the build file is held
     with unit_of_work(settings.paths.build, **settings.warehouse.model_dump()) as warehouse:
@@ -70,12 +77,6 @@ def publish(settings: Settings) -> PublishReport:
         WarehouseBusy: another process held the build file for the whole bounded wait.
         SetupFailed: there is nothing to publish, or no room for the copy.
     """
-    with unit_of_work(settings.paths.build, **settings.warehouse.model_dump()) as warehouse:
-        if not is_cleared(warehouse):
-            raise CheckFailed(
-                "Not published: the warehouse is not what the checks passed. If a batch was validated in the "
-                "meantime, the build that it started publishes it."
-            )
     return connection.publish(
         settings.paths.build,
         settings.paths.published,
@@ -83,3 +84,24 @@ def publish(settings: Settings) -> PublishReport:
         code_version=code_version(),
         **settings.warehouse.model_dump(),
     )
+
+
+def _landed(settings: Settings, path: Path, columns: Mapping[str, str] | None, *, is_inbox: bool) -> BatchReport:
+    with unit_of_work(settings.paths.build, **settings.warehouse.model_dump()) as warehouse:
+        report = landing.land(
+            warehouse,
+            path,
+            source="kraken" if columns is None else "own",
+            series_of=series_of_file,
+            columns=_map_of(columns),
+            fetched_at=datetime.now(UTC),
+            scratch=settings.paths.build.parent,
+            is_inbox=is_inbox,
+        )
+    if report.state == "refused":
+        report.raise_new_refusals()  # after the commit: what was refused, and why, stays on record
+    return report
+
+
+def _map_of(columns: Mapping[str, str] | None) -> ColumnMap | None:
+    return None if columns is None else ColumnMap.of(columns)

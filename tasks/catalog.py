@@ -75,6 +75,14 @@ def land_archive(settings: Settings, path: Path, columns: Mapping[str, str] | No
 
 
 @patiently
+def land_inbox(settings: Settings, path: Path, columns: Mapping[str, str] | None) -> BatchReport | None:
+    """Read what is new in a folder into raw; what was refused before stays refused."""
+    from tasks import candles
+
+    return candles.land_inbox(settings, path, columns)
+
+
+@patiently
 def validate_batch(settings: Settings, batch: BatchReport) -> Verdict | None:
     """The Great Expectations gate; a batch that does not pass is refused and stops the flow."""
     from tasks import candles
@@ -131,12 +139,27 @@ def run_backtest(
     )
 
 
+def session_settings(profile: str) -> Settings:
+    """The settings of a session; if they can't be used, an alert says so."""
+    from tasks import startup
+
+    return startup.session_settings(profile)
+
+
 @once
 def run_session(settings: Settings) -> SessionSummary:
     """One bounded session. Never tried again from inside: a new run starts by recovering."""
     from tasks import session
 
     return session.run_session(settings)
+
+
+@patiently
+def publish_journals(settings: Settings) -> int:
+    """What the journals have grown by, as rows of `marts.journal`."""
+    from tasks import publication
+
+    return publication.publish_journals(settings)
 
 
 def tell(sentence: str) -> None:

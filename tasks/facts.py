@@ -21,8 +21,9 @@ SHOWN_BAD_ROWS = 3  # the rest is in raw.quarantine
 
 def of_batch(batch: BatchReport) -> Facts:
     """Rows of one ingestion, and what became of them."""
+    refused = {"refused files": "\n".join(str(refusal) for refusal in batch.refusals)} if batch.refusals else {}
     if batch.already_landed:
-        return {"rows landed": "0", "known already": f"all of it, as batch {batch.batch_id}"}
+        return {"rows landed": "0", "known already": f"all of it, as batch {batch.batch_id}", **refused}
     return {
         "rows read": f"{batch.rows_read:,}",
         "rows landed": f"{batch.rows_landed:,}",
@@ -34,6 +35,7 @@ def of_batch(batch: BatchReport) -> Facts:
             f"{_day(span.last_opened_at)}"
             for span in batch.series
         },
+        **refused,
     }
 
 

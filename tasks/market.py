@@ -15,8 +15,7 @@ from exchange.simulator import Candle, Costs, Signal
 from trading.errors import InputUnusable
 from trading.model import PPM, Account, Rules
 from warehouse.candles import read_candles
-from warehouse.connection import reading
-from warehouse.strategies import Strategy, run_strategy
+from warehouse.strategies import Strategy, publication, run_strategy
 
 IntTable = NDArray[np.int64]
 
@@ -57,7 +56,8 @@ def load_history(
 ) -> History:
     """Published candles that lie between `first` and `last`, and the signals that could be acted on among them.
 
-    What is left out comes from the settings; without bounds it is all of history.
+    Both are of one publication, whatever is published meanwhile. What is left out comes from the settings; without
+    bounds it is all of history.
 
     Raises:
         SetupFailed: nothing is published.
@@ -67,16 +67,17 @@ def load_history(
     names = instruments or settings.strategy.instruments
     frame = timeframe or settings.strategy.timeframe
     specs = [_spec(settings, name) for name in names]
-    with reading(settings.paths.published) as connection:
+    with publication(settings.paths.published) as connection:
         candles = read_candles(connection, names, frame, first, last)
-    if not len(candles):
-        raise InputUnusable(
-            f"There are no published {frame} candles of {', '.join(names)}{_span(first, last)}: nothing to trade on."
-        )
+        if not len(candles):
+            raise InputUnusable(
+                f"There are no published {frame} candles of {', '.join(names)}{_span(first, last)}: "
+                "nothing to trade on."
+            )
+        proposals = run_strategy(strategy, connection, timeframe=frame, instruments=names, last=last)
     first_candle_at, last_candle_at = candles["opened_at"].min(), candles["opened_at"].max()
     assert isinstance(first_candle_at, datetime)
     assert isinstance(last_candle_at, datetime)
-    proposals = run_strategy(strategy, settings.paths.published, timeframe=frame, instruments=names, last=last)
     market = Market(
         candles=candle_table(candles, names, specs, settings.costs.basis_bps),
         signals=signal_table(proposals, names, specs, settings.costs.basis_bps, first_candle_at),

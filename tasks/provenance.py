@@ -11,8 +11,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from config.settings import ROOT, Settings
+from exchange.compiling import sources_hash
 
 TRADED = {"instruments", "costs", "risk", "strategy"}  # settings that change a decision; paths and alerts don't
+ROWS_ARE_MADE_BY = ("tasks/backtests.py", "tasks/results.py")  # of what the engine counted
 
 
 def settings_hash(settings: Settings) -> str:
@@ -39,9 +41,19 @@ def table_hash(tables: Iterable[NDArray[np.int64]]) -> str:
 
 
 @functools.cache
+def engine_hash() -> str:
+    """Hash of all code between a market's numbers and a run's rows, committed or not.
+
+    Read once per process: what runs is what was loaded, whatever happens to the checkout meanwhile.
+    """
+    return text_hash(sources_hash(), *((ROOT / name).read_text(encoding="utf-8") for name in ROWS_ARE_MADE_BY))
+
+
+@functools.cache
 def code_version() -> str:
     """The checkout's commit, `-dirty` if it differs from it; without git or a commit, the package's version.
 
+    A label for people: all that differs from a commit has the same one. What names a result is `engine_hash`.
     Read once per process: what runs is what was loaded, whatever happens to the checkout meanwhile.
     """
     described = (

@@ -6,12 +6,12 @@ from decimal import Decimal
 import polars as pl
 
 from config.settings import Instrument
-from exchange.simulator import Verdict
+from exchange.simulator import Fill, Verdict
 from reports.model import EQUITY_SCHEMA, MOMENT, TEXT, TRADE_SCHEMA
 from tasks.market import IntTable
 from trading.ledger import Trade
 from trading.metrics import drawdown_percent
-from trading.model import E8, Decision
+from trading.model import E8, Decision, Role
 
 SIDES = {1: "long", -1: "short"}
 DECISION_SCHEMA = pl.Schema({"at": MOMENT, "instrument": TEXT, "side": TEXT, "decision": TEXT})
@@ -35,6 +35,22 @@ def equity_rows(equity: IntTable, starting_usd: float) -> pl.DataFrame:
         "drawdown_percent": drawdown_percent(equity_usd, starting_usd),
     }
     return pl.DataFrame(columns).cast(EQUITY_SCHEMA)
+
+
+def settled(decisions: Iterable[Verdict], fills: Iterable[Fill], expired_before: int) -> tuple[Verdict, ...]:
+    """The decisions of a whole run, `entered` only where an entry did fill.
+
+    One that was taken before `expired_before` (µs) and never filled has expired; a later one still waits.
+    """
+    filled = {(fill.instrument, fill.signal_at) for fill in fills if fill.role == Role.ENTRY}
+    return tuple(
+        verdict._replace(decision=Decision.EXPIRED)
+        if verdict.decision == Decision.ENTERED
+        and verdict.at < expired_before
+        and (verdict.instrument, verdict.signal_at) not in filled
+        else verdict
+        for verdict in decisions
+    )
 
 
 def decision_rows(decisions: Iterable[Verdict], names: Sequence[str]) -> pl.DataFrame:

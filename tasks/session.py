@@ -3,31 +3,36 @@
 Starting is recovering; there is no other way to start. The journal's candles and signals are replayed through the same
 rules, and what follows must be what the journal holds, row by row; then the session goes on where it ended. A journal
 belongs to one strategy text and one set of trading settings: another pair begins another file.
+
+A close is lived through once, with what is published by then. A candle that lands later, or is revised, would never be
+seen again (I31). So before it goes on, the session compares the candles and signals that its journal holds with what
+is published for the same span now. No hash is kept for it: the journal holds the very values. Where they differ no
+close is traded, entries least of all, and a person is told what differs first and what to do.
 """
 
-import logging
 import os
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from itertools import groupby
 from pathlib import Path
-from typing import NamedTuple
+from typing import NamedTuple, TypeAlias
 
 import numpy as np
 
 from config.settings import Settings
 from exchange.simulator import Candle, Signal, Simulator
-from ops.alerts import Delivery, Outbox
+from ops.alerts import Channels, Delivery, Outbox
 from ops.clock import SteppedClock, SystemClock, as_datetime
 from ops.journal import Entry, Journal, JournalReader, Kind
-from tasks.market import Market, load_history
+from tasks.market import IntTable, Market, load_history
 from tasks.provenance import code_version, settings_hash, text_hash
 from tasks.recording import Identity, closes_of, entries_of, first_difference
+from tasks.startup import told
 from trading.errors import TradingHalted
 from trading.model import E8, Decision, equity_e8
 from trading.ports import Clock
 from warehouse.strategies import Strategy, load_strategy
 
-log = logging.getLogger(__name__)
+Row: TypeAlias = tuple[int, ...]  # of a table of candles or signals
 
 
 class Tally(NamedTuple):
@@ -75,37 +80,54 @@ class Close(NamedTuple):
     signals: tuple[Signal, ...]
 
 
+class Past(NamedTuple):
+    """What a journal holds of the closes before: what happened, and what was decided on."""
+
+    tally: Tally
+    last_close_at: int  # µs; 0: none
+    candles: tuple[Candle, ...]
+    signals: tuple[Signal, ...]
+
+
 def run_session(settings: Settings) -> SessionSummary:
     """Trade the closes that the journal does not hold yet, at most `session.candles` of them, then end.
 
-    The first run of a journal begins `session.candles` closes before the end of the published data.
+    The first run of a journal begins `session.candles` closes before the end of the published data. Whatever keeps it
+    from starting, or stops it, is alerted before it is raised.
 
     Raises:
-        SetupFailed: nothing is published, or the journal can't be opened.
-        TradingHalted: a replay differs from the journal; another writer took over; the journal can't be written.
+        SetupFailed: nothing is published, the journal can't be opened, or an alert address can't be used.
+        InputUnusable: there are no candles, or the strategy can't be used.
+        CheckFailed: the strategy gives signals that can't be traded, or the journal's file is damaged.
+        TradingHalted: a replay differs from the journal; what it decided on is published otherwise by now; another
+            writer took over; the journal can't be written.
     """
-    clock = SystemClock()
-    strategy = load_strategy(settings.paths.sql / "marts" / f"{settings.strategy.name}.sql")
-    market = load_history(settings, strategy).market
-    identity = identity_of(settings, strategy)
-    path = settings.paths.journals / f"{settings.session.name}-{identity.hash[:8]}.sqlite"
-    note = _note(path)
-    with Journal(path, holder=f"{settings.session.name}, process {os.getpid()}", clock=clock) as journal:
-        outbox = Outbox(journal, settings.alerts.urls, clock)
-        try:
+    clock, name = SystemClock(), settings.session.name
+    channels = Channels(settings.alerts.urls, clock)
+    with told(channels, f"session-not-started:{name}", f"session can't start: {name}"):
+        channels.refuse_unusable()
+        strategy = load_strategy(settings.paths.sql / "marts" / f"{settings.strategy.name}.sql")
+        market = load_history(settings, strategy).market
+        identity = identity_of(settings, strategy)
+        path = settings.paths.journals / f"{name}-{identity.hash[:8]}.sqlite"
+        note = _note(path)
+        journal = Journal(path, holder=f"{name}, process {os.getpid()}", clock=clock)
+    with journal:
+        outbox = Outbox(journal, channels, clock)
+        # The token makes it another alert each time: a session that halts again has to be told again.
+        with told(outbox, f"session-halted:{path.stem}:{journal.token}", f"session halted: {path.stem}"):
             summary = _lived(journal, market, identity, settings.session.candles, clock)
-        except TradingHalted as halt:
-            _announce_halt(outbox, path.stem, halt)
-            raise
-        return summary._replace(note=note, alert=_announce(outbox, summary))
+            return summary._replace(note=note, alert=_announce(outbox, summary))
 
 
-def recover(journal: JournalReader, simulator: Simulator, identity: Identity) -> tuple[Tally, int]:
-    """Replay the journal through `simulator`; what it held, and its last close (0: none).
+def recover(journal: JournalReader, simulator: Simulator, identity: Identity) -> Past:
+    """Replay the journal through `simulator`; what it held.
 
     Raises TradingHalted: the same inputs no longer give what the journal holds, so nothing may be built upon it.
     """
     tally, last_close_at = Tally(), 0
+    candles: list[Candle] = []
+    signals: list[Signal] = []
     for recorded in closes_of(journal.rows(), identity):
         moment = simulator.advance(recorded.candles, recorded.signals)
         entries = entries_of(recorded.candles, recorded.signals, moment, identity)
@@ -117,7 +139,22 @@ def recover(journal: JournalReader, simulator: Simulator, identity: Identity) ->
             )
         tally = _counted(tally, entries)
         last_close_at = recorded.candles[0].closed_at
-    return tally, last_close_at
+        candles += recorded.candles
+        signals += recorded.signals
+    return Past(tally, last_close_at, tuple(candles), tuple(signals))
+
+
+def first_revision(past: Past, market: Market, instruments: Sequence[str]) -> str | None:
+    """The first of what was decided on that is published otherwise by now, in words; None if all is as it was."""
+    if not past.candles:
+        return None
+    began_at = min(candle.opened_at for candle in past.candles)
+    span = began_at, past.last_close_at
+    candle = _first_change(set(past.candles), _between(market.candles, CLOSED_AT, *span), CLOSED_AT, instruments)
+    if candle is not None:
+        return f"the candle of {candle}"
+    signal = _first_change(set(past.signals), _between(market.signals, KNOWN_AT, *span), SIGNAL_AT, instruments)
+    return None if signal is None else f"the signal of {signal}: a candle from before the session differs"
 
 
 def trade(
@@ -161,25 +198,54 @@ def identity_of(settings: Settings, strategy: Strategy) -> Identity:
 
 
 OPENED_AT, CLOSED_AT = Candle._fields.index("opened_at"), Candle._fields.index("closed_at")
-KNOWN_AT = Signal._fields.index("known_at")
+SIGNAL_AT, KNOWN_AT = Signal._fields.index("signal_at"), Signal._fields.index("known_at")
+INSTRUMENT = 0  # of both tables
+
+
+def _between(table: IntTable, column: int, after: int, last: int) -> set[Row]:
+    chosen = table[(table[:, column] > after) & (table[:, column] <= last)]
+    return {tuple(row) for row in chosen.tolist()}
+
+
+def _first_change(was: set[Row], is_now: set[Row], closed_at: int, instruments: Sequence[str]) -> str | None:
+    """The first difference of two tables; `closed_at` is the column with the close of a row's candle."""
+    before, by_now = ({(row[closed_at], row[INSTRUMENT]) for row in rows} for rows in (was, is_now))
+    changed = sorted({(row[closed_at], row[INSTRUMENT]) for row in was ^ is_now})
+    if not changed:
+        return None
+    first = changed[0]
+    fate = "came late" if first not in before else "is gone" if first not in by_now else "was revised"
+    others = f", as one of {len(changed)}" if len(changed) > 1 else ""
+    return f"{instruments[first[1]]}, closed {_when(first[0])}, {fate}{others}"
 
 
 def _lived(journal: Journal, market: Market, identity: Identity, limit: int, clock: Clock) -> SessionSummary:
     simulator = Simulator(market.rules, market.costs, market.account)
-    replayed, last_close_at = recover(journal, simulator, identity)
-    closes = closes_after(market, last_close_at, limit)
+    past = recover(journal, simulator, identity)
+    _refuse_revision(journal, past, market, identity)
+    closes = closes_after(market, past.last_close_at, limit)
     journal.append([_started(clock.now(), identity)])
-    added, last_close_at = trade(journal, simulator, identity, closes, last_close_at)
+    added, last_close_at = trade(journal, simulator, identity, closes, past.last_close_at)
     return SessionSummary(
         journal=journal.path,
         note="",
         added=added,
-        total=_sum(replayed, added),
+        total=_sum(past.tally, added),
         last_close_at=last_close_at,
         equity_usd=equity_e8(simulator.account) / E8,
         open_positions=simulator.account.open_positions,
         alert=Delivery(0, 0, 0),
     )
+
+
+def _refuse_revision(journal: JournalReader, past: Past, market: Market, identity: Identity) -> None:
+    revision = first_revision(past, market, identity.instruments)
+    if revision is not None:
+        raise TradingHalted(
+            f"{journal.path.name} decided on something else than is published now: {revision}. No close is traded. "
+            f"If what is published is right, move {journal.path} away, and a session begins anew on it; if it is "
+            "wrong, mend and publish the candles, and this session goes on."
+        )
 
 
 def _note(path: Path) -> str:
@@ -213,13 +279,6 @@ def _announce(outbox: Outbox, summary: SessionSummary) -> Delivery:
     )
     outbox.raise_alert(f"session-ended:{name}:{summary.last_close_at}", "info", f"session ended: {name}", body)
     return outbox.deliver()
-
-
-def _announce_halt(outbox: Outbox, session: str, halt: TradingHalted) -> None:
-    try:
-        outbox.send(f"session-halted:{session}:{halt}", "critical", f"session halted: {session}", str(halt))
-    except TradingHalted:
-        log.critical("the journal of %s can't take the alert either; the halt: %s", session, halt)
 
 
 def _counted(tally: Tally, entries: Iterable[Entry]) -> Tally:

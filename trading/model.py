@@ -5,8 +5,8 @@ times in microseconds since 1970 UTC (`at`, `_at`, `_us`), shares in parts per m
 buy or long, -1 for sell or short, 0 for none. Every value is a NamedTuple of int64, so that numba compiles the very
 source that Python interprets.
 
-Stated extremes, inside which no product overflows 64 bits (see `scaled`): equity to 1e9 USD, a price to 1e9 ticks,
-a quantity to 1e9 lots, a notional to 4e10 USD.
+Stated extremes, inside which neither a product nor a sum overflows 64 bits (see `scaled`): equity to 1e9 USD, a price
+to 1e9 ticks, a quantity to 1e9 lots, a notional to 4e10 USD, which is that of all positions on one side together.
 """
 
 import hashlib
@@ -103,6 +103,7 @@ class Decision(IntEnum):
     MARGIN = 15
     CORRELATION = 16
     INSTRUMENT_STATE = 17
+    EXPIRED = 18  # taken, but the market opened too late for its entry
 
 
 class Event(NamedTuple):
@@ -146,7 +147,7 @@ class Intent(NamedTuple):
     reduce_only: int
     signal_at: int
     revision: int
-    expires_at: int
+    expires_at: int  # the latest moment for the market to open to it; 0: there is none
 
 
 NO_INTENT = Intent(0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0)
@@ -209,7 +210,7 @@ class Slot(NamedTuple):
     exit_lots: int
     revision: int  # how often this trade has sent orders: the next one's number
     cooldown_until: int
-    decision: int  # a Decision: the answer to the last signal
+    decision: int  # a Decision: the answer to the last signal; EXPIRED once its entry was cancelled for that
 
 
 class State(NamedTuple):
@@ -233,6 +234,7 @@ class Rules(NamedTuple):
     max_daily_loss_ppm: int  # of the day's first equity; entries stop until 00:00 UTC
     max_drawdown_ppm: int  # of peak equity; entries stop until a person resumes
     cooldown_us: int  # after an exit, per instrument
+    max_entry_delay_us: int = 0  # from the decision to the open that an entry takes; 0: it waits over no gap
 
 
 FLAT = Slot(*(0,) * len(Slot._fields))

@@ -1,4 +1,9 @@
-"""What the core's shell needs from outside, as small as it can be said. Every port ships with a simulated twin."""
+"""What the core's shell needs from outside, as small as it can be said. Every port ships with a simulated twin.
+
+Two ports of the design are not here. `Journal`: there is one, `ops.journal`, used by `tasks` and `ops`, which may both
+import it, and a test's journal is the real one in a temporary folder. `Exchange`: the simulator is its only adapter
+yet, and is stepped close by close. Each becomes a Protocol with its second implementation, not before.
+"""
 
 from typing import Literal, Protocol
 
@@ -18,8 +23,8 @@ class Alerts(Protocol):
     """Messages to people."""
 
     def send(self, key: str, severity: Severity, title: str, body: str) -> bool:
-        """Record an alert before it is sent, then send it until it has arrived.
+        """Tell people, and never fail over it. Whether this was the first of its key, as far as is remembered.
 
-        `key` is its identity: the same key again is the same alert. Whether this was the first of its key.
+        `key` is the alert's identity: where there is a record, the same key again is the same alert.
         """
         ...

@@ -7,6 +7,8 @@ from typing import Literal
 
 import duckdb
 
+from trading.errors import InputUnusable
+
 State = Literal["landed", "validated", "refused"]
 MOST_SENTENCES = 20  # about single files; a zip has hundreds
 
@@ -38,8 +40,27 @@ class FileReport:
 
 
 @dataclass(frozen=True)
+class Refusal:
+    """A file without one usable candle. It is a refused batch of its own, and its lines are in quarantine."""
+
+    name: str
+    batch_id: str
+    reason: str  # in whole sentences
+    rows: int
+    is_new: bool  # False: this content had been refused before, and was left alone
+
+    def __str__(self) -> str:
+        said = "was refused" if self.is_new else "was refused before and was not tried again"
+        return f"{self.name} {said} (batch {self.batch_id}, {self.rows:,} rows in quarantine): {self.reason}"
+
+
+@dataclass(frozen=True)
 class BatchReport:
-    """What became of a batch: the sums of its files. All rows are 0 when its content had been landed before."""
+    """What became of a batch: the sums of its files. All rows are 0 when its content had been landed before.
+
+    `refusals` are files beside the batch, not counted in it. Where nothing but refusals was found, the state is
+    `refused`, the id is the first refusal's, and the rows are those of all refusals.
+    """
 
     batch_id: str
     state: State
@@ -54,12 +75,31 @@ class BatchReport:
     files: tuple[FileReport, ...]
     skipped: tuple[str, ...]  # a sentence about each thing that was left out
     quarantined: tuple[str, ...] = field(default=())  # the first bad rows: file, line, reason
+    refusals: tuple[Refusal, ...] = field(default=())
 
     @property
     def sentences(self) -> tuple[str, ...]:
-        """For the person who started it."""
+        """For the person who started it; what was refused comes first."""
+        return (*_shortened([str(refusal) for refusal in self.refusals]), *self._of_the_batch())
+
+    def raise_new_refusals(self) -> None:
+        """Raise InputUnusable, naming the files, if some were refused; not for those that were refused before."""
+        new = [str(refusal) for refusal in self.refusals if refusal.is_new]
+        if not new:
+            return
+        rest = "nothing was landed" if self.state == "refused" else f"the rest is in batch {self.batch_id}"
+        raise InputUnusable(
+            f"{len(new)} file(s) at {self.path} can't be used; {rest}. {' '.join(_shortened(new))}"
+            " Mend or remove what was refused; to try it again as it is, land it by its own path."
+        )
+
+    def _of_the_batch(self) -> tuple[str, ...]:
+        skipped = _shortened(list(self.skipped))
+        if self.state == "refused":
+            return tuple(skipped)
         if self.already_landed:
-            return (f"{self.path.name} holds what batch {self.batch_id} landed already; nothing was landed twice.",)
+            known = f"{self.path.name} holds what batch {self.batch_id} landed already; nothing was landed twice."
+            return (known, *skipped)
         counts = (
             f"{self.path.name}: {self.rows_read:,} rows read, {self.rows_landed:,} landed, {self.rows_revised:,} "
             f"revised, {self.rows_unchanged:,} unchanged, {self.rows_quarantined:,} in quarantine "
@@ -74,15 +114,28 @@ def _shortened(sentences: list[str]) -> list[str]:
     return [*sentences[:MOST_SENTENCES], f"… and {left_out} more."] if left_out > 0 else sentences
 
 
-def find_batch(connection: duckdb.DuckDBPyConnection, content_hash: str) -> BatchReport | None:
-    """The batch that landed this content and was not refused, as a report that lands nothing."""
+def find_batch(connection: duckdb.DuckDBPyConnection, content_hash: str, path: Path) -> BatchReport | None:
+    """The batch that landed this content and was not refused, as a report on `path` that lands nothing."""
     row = connection.execute(
-        "select batch_id, state, path from raw.batches where content_hash = ? and state <> 'refused'", [content_hash]
+        "select batch_id, state from raw.batches where content_hash = ? and state <> 'refused'", [content_hash]
     ).fetchone()
     if row is None:
         return None
-    batch_id, state, path = row
-    return BatchReport(batch_id, state, Path(path), True, 0, 0, 0, 0, 0, spans(connection, batch_id), (), ())
+    batch_id, state = row
+    return BatchReport(batch_id, state, path, True, 0, 0, 0, 0, 0, spans(connection, batch_id), (), ())
+
+
+def find_refusal(connection: duckdb.DuckDBPyConnection, content_hash: str, name: str) -> Refusal | None:
+    """The refusal of this content by landing, which found no candle in it; what the checks refused had some."""
+    row = connection.execute(
+        "select batch_id, detail, rows_read from raw.batches"
+        " where content_hash = ? and state = 'refused' and rows_read = rows_quarantined",
+        [content_hash],
+    ).fetchone()
+    if row is None:
+        return None
+    batch_id, reason, rows = row
+    return Refusal(name, batch_id, reason, rows, is_new=False)
 
 
 def spans(connection: duckdb.DuckDBPyConnection, batch_id: str) -> tuple[SeriesSpan, ...]:
@@ -104,6 +157,23 @@ def forget_refused(connection: duckdb.DuckDBPyConnection, content_hash: str) -> 
     )
     for table in ("raw.files", "raw.quarantine", "raw.batches"):
         connection.execute(f"delete from {table} where batch_id in ({batches})", [content_hash])
+
+
+def add_batch(
+    connection: duckdb.DuckDBPyConnection,
+    report: BatchReport,
+    *,
+    source: str,
+    content_hash: str,
+    fetched_at: datetime,
+    detail: str,
+) -> None:
+    """Write the row of a batch that was landed or refused just now."""
+    connection.execute(
+        "insert into raw.batches values (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+        [report.batch_id, source, str(report.path), content_hash, fetched_at, report.state, report.rows_read,
+         report.rows_landed, report.rows_unchanged, report.rows_revised, report.rows_quarantined, detail],
+    )  # fmt: skip
 
 
 def set_state(connection: duckdb.DuckDBPyConnection, batch_id: str, state: State, detail: str) -> None:

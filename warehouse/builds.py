@@ -16,11 +16,10 @@ from datetime import datetime
 from typing import Literal
 
 import duckdb
-import talib
 
 from trading.errors import InputUnusable
 from warehouse import ledger
-from warehouse.features import write_indicators
+from warehouse.features import code_hash, write_indicators
 from warehouse.grammar.parameters import parameters_set
 from warehouse.increments import (
     FRESH,
@@ -117,8 +116,8 @@ def _source_contents(connection: duckdb.DuckDBPyConnection, stages: tuple[Stage,
 
 def _recipe(stage: Stage) -> str:
     """Hash of all that decides, with the inputs, what a stage holds."""
-    # The header is part of the text. The library's version is part of what it computes.
-    code = [*map(str, stage.indicators), talib.__version__] if stage.indicators else []
+    # The header is part of the text. What code writes has no text but the code.
+    code = [*map(str, stage.indicators), code_hash()] if stage.indicators else []
     return hashlib.sha256(json.dumps([stage.sql, code]).encode()).hexdigest()
 
 

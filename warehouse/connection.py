@@ -18,7 +18,8 @@ from typing import IO
 
 import duckdb
 
-from trading.errors import SetupFailed, WarehouseBusy
+from trading.errors import CheckFailed, SetupFailed, WarehouseBusy
+from warehouse.gate.clearance import is_cleared
 from warehouse.schema import SCHEMA_VERSION, create_schema
 
 LONGEST_PAUSE_S = 0.5
@@ -62,13 +63,17 @@ def reading(published: Path) -> Iterator[duckdb.DuckDBPyConnection]:
     """A read-only connection to the published file, as it is now; later publishing does not disturb it.
 
     Raises:
-        SetupFailed: nothing has been published yet.
+        SetupFailed: nothing has been published yet, or what lies there was published by other code than this.
     """
     if not published.is_file():
         raise SetupFailed(f"There is no published warehouse at {published} yet: run `make run` first.")
-    connection = duckdb.connect(str(published), read_only=True)
+    try:
+        connection = duckdb.connect(str(published), read_only=True)
+    except duckdb.Error as error:
+        raise SetupFailed(f"The published warehouse at {published} can't be opened: {error}") from error
     try:
         configure(connection)
+        refuse_other_schema(connection, published)
         yield connection
     finally:
         connection.close()
@@ -86,9 +91,11 @@ def publish(
 ) -> PublishReport:
     """Replace the published file by a copy of the build file, in one rename: a reader sees the old or the new one.
 
-    Killed at any point it leaves the old file in place; what it left beside it is removed by the next publish.
+    Killed at any point it leaves the old file in place; what it left beside it is removed by the next publish. Whether
+    the build is cleared is asked under the lock that is held until the copy is made: nobody can change it in between.
 
     Raises:
+        CheckFailed: the build is not what the checks passed; what was published before stays.
         WarehouseBusy: another process held the build file for `lock_wait_s` seconds.
         SetupFailed: there is nothing to publish, or no room for the copy.
     """
@@ -98,6 +105,7 @@ def publish(
     with _queued(build, deadline):
         with _opened(build, deadline, memory_limit, threads) as connection:
             create_schema(connection)
+            _refuse_uncleared(connection)
             connection.execute("delete from meta.publication")
             connection.execute(
                 "insert into meta.publication values (?, ?, ?)", [published_at, SCHEMA_VERSION, code_version]
@@ -105,6 +113,31 @@ def publish(
             connection.execute("checkpoint")  # all of it in the one file that is copied
         _replace(build, published)
     return PublishReport(published, published_at, published.stat().st_size)
+
+
+def refuse_other_schema(connection: duckdb.DuckDBPyConnection, published: Path, catalog: str = "") -> None:
+    """Raise SetupFailed when a published file has other tables than this code reads.
+
+    `catalog` is the name under which the file is attached to `connection`; empty when it is what was opened.
+    """
+    table = f"{catalog}.meta.publication" if catalog else "meta.publication"
+    try:
+        row = connection.execute(f"select schema_version from {table}").fetchone()
+    except (duckdb.CatalogException, duckdb.BinderException):
+        row = None
+    if row is None:
+        raise SetupFailed(f"{published} is no published warehouse: run `make run` to publish one.")
+    version: int = row[0]
+    if version < SCHEMA_VERSION:
+        raise SetupFailed(
+            f"The published warehouse at {published} is older than this code (schema {version}, not {SCHEMA_VERSION}):"
+            " run `make run` to publish it anew."
+        )
+    if version > SCHEMA_VERSION:
+        raise SetupFailed(
+            f"The published warehouse at {published} is newer than this code (schema {version}, not {SCHEMA_VERSION}):"
+            " bring this checkout up to date."
+        )
 
 
 @contextmanager
@@ -184,6 +217,14 @@ def configure(connection: duckdb.DuckDBPyConnection) -> None:
     connection.execute("set python_enable_replacements = false")  # a mistyped table must not read a Python variable
     connection.execute("set preserve_insertion_order = true")  # landing relies on a file's rows staying together
     connection.execute("set autoinstall_known_extensions = false")  # never a download in the middle of a query
+
+
+def _refuse_uncleared(connection: duckdb.DuckDBPyConnection) -> None:
+    if not is_cleared(connection):
+        raise CheckFailed(
+            "Not published: the warehouse is not what the checks passed. If a batch was validated in the meantime, the "
+            "build that it started publishes it."
+        )
 
 
 def _replace(build: Path, published: Path) -> None:

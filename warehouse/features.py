@@ -4,19 +4,25 @@ The arrays run from the first candle of a series, the anchor, so a value never d
 what came later. `known_at` is the close: an indicator says nothing before its candle is closed.
 """
 
+import hashlib
 from collections.abc import Iterable
 from datetime import datetime
+from importlib.metadata import version
+from pathlib import Path
 from typing import Literal
 
 import duckdb
 import numpy as np
 import polars as pl
 
+from trading import indicators
 from trading.indicators import Need, calculate, parse_need
 
 TABLE = "features.indicators"
 KEY = ("instrument", "timeframe", "closed_at")
 ALWAYS = ("ema(20)", "ema(50)", "ema(200)", "atr(14)", "rsi(14)")
+# What the values are computed by, with TA-Lib. Its texts are a part of what the table is made of.
+SOURCES = (Path(__file__), Path(indicators.__file__))
 
 _CANDLES = """
     select epoch_us(closed_at) as closed_us, high::double as high, low::double as low, close::double as close
@@ -32,6 +38,12 @@ def union_of_needs(declared: Iterable[tuple[str, ...]]) -> tuple[Need, ...]:
     """
     texts = [*ALWAYS, *(text for needs in declared for text in needs)]
     return tuple(sorted({parse_need(text) for text in texts}))
+
+
+def code_hash() -> str:
+    """Of the code and the library that compute the values: when it changes, they have to be computed anew."""
+    texts = [path.read_bytes() for path in SOURCES]
+    return hashlib.sha256(b"\0".join([version("TA-Lib").encode(), *texts])).hexdigest()
 
 
 def write_indicators(

@@ -17,6 +17,7 @@ import polars as pl
 
 from trading.errors import InputUnusable, SetupFailed
 from trading.indicators import Need, parse_need
+from warehouse.connection import configure, refuse_other_schema
 from warehouse.features import TABLE as INDICATORS
 from warehouse.features import write_indicators
 from warehouse.grammar.headers import Header, complete, parse_header
@@ -66,9 +67,30 @@ def load_strategy(path: Path, params: Mapping[str, object] | None = None) -> Str
     return Strategy(path.stem, file, sql, header, values)
 
 
+@contextmanager
+def publication(published: Path) -> Iterator[duckdb.DuckDBPyConnection]:
+    """What is published now, by the tables' usual names, with room beside it in which strategies run.
+
+    All that is read through it is of one publication, whatever is published meanwhile.
+
+    Raises:
+        SetupFailed: nothing is published yet, or by other code than this.
+    """
+    if not published.is_file():
+        raise SetupFailed(f"There is no published warehouse at {published} yet; `make run` builds it.")
+    with _scratch() as connection:
+        try:
+            connection.execute(f"attach {_quoted((str(published),))} as published (read_only)")
+        except duckdb.Error as error:
+            raise SetupFailed(f"The published warehouse at {published} can't be opened: {error}") from error
+        refuse_other_schema(connection, published, "published")
+        connection.execute("use published")
+        yield connection
+
+
 def run_strategy(
     strategy: Strategy,
-    published: Path,
+    connection: duckdb.DuckDBPyConnection,
     *,
     timeframe: str,
     instruments: tuple[str, ...],
@@ -77,17 +99,13 @@ def run_strategy(
 ) -> pl.DataFrame:
     """Signals of one timeframe, the contract's columns, oldest first; `first` and `last` are closes, both included.
 
-    All of history is computed whatever the bounds, so they only choose rows.
+    `connection` is a `publication`. All of history is computed whatever the bounds, so they only choose rows.
 
     Raises:
-        SetupFailed: nothing is published yet.
         InputUnusable: the SQL does not run, or gives other columns than the contract's; names the column.
         CheckFailed: two signals at one close, or a row that can't be traded; with the rows.
     """
-    if not published.is_file():
-        raise SetupFailed(f"There is no published warehouse at {published} yet; `make run` builds it.")
-    with _scratch() as connection:
-        connection.execute(f"attach {_quoted((str(published),))} as published (read_only)")
+    with _room(connection):
         _offer_candles(connection, strategy, timeframe, instruments)
         _offer_indicators(connection, strategy)
         _run(connection, strategy)
@@ -140,13 +158,25 @@ def lookback_offenders(strategy: Strategy, candles: pl.DataFrame, cuts: Iterable
 def _scratch() -> Iterator[duckdb.DuckDBPyConnection]:
     connection = duckdb.connect(":memory:")
     try:
-        connection.execute("set timezone = 'UTC'")
-        connection.execute("set python_enable_replacements = false")  # a mistyped table must not read our variables
+        configure(connection)
         connection.execute("create schema marts")
         connection.execute("create schema features")
         yield connection
     finally:
         connection.close()
+
+
+@contextmanager
+def _room(connection: duckdb.DuckDBPyConnection) -> Iterator[None]:
+    """The scratch database under the names of the published one; empty again afterwards."""
+    connection.execute("use memory")
+    try:
+        yield
+    finally:
+        for schema in ("marts", "features"):
+            connection.execute(f"drop schema {schema} cascade")
+            connection.execute(f"create schema {schema}")
+        connection.execute("use published")
 
 
 def _offer_candles(

@@ -1,8 +1,11 @@
 -- Candles of 1h, 4h and 1d made of 15m candles, with exact decimals. Intervals in which nothing traded have no 15m
--- candle and need none. A bucket that the 15m series does not cover from its first to its last minute is left out.
+-- candle and need none: a short hole is taken for silence. A hole of `long_hole_candles` or more (a day) is taken for
+-- loss, as is all before the first candle and after the last. A bucket with an edge of such a hole inside it would be
+-- made of part of its interval, so it is left out; `marts.candles_left_out` lists it.
 -- grain: one row per instrument, derived timeframe and candle
 -- key: instrument, timeframe, opened_at
 -- lookback: full
+-- param: long_hole_candles integer = 96
 with
 
 candles_15m as (
@@ -10,14 +13,6 @@ candles_15m as (
     select instrument, opened_at, closed_at, open, high, low, close, volume, trades
     from staging.stg_kraken__candles
     where timeframe = '15m'
-
-),
-
-spans as (
-
-    select instrument, min(opened_at) as first_opened_at, max(closed_at) as last_closed_at
-    from candles_15m
-    group by instrument
 
 ),
 
@@ -33,7 +28,9 @@ candles_1h as materialized (
         min(low) as low,
         arg_max(close, opened_at) as close,
         sum(volume)::decimal(28, 10) as volume,
-        sum(trades)::bigint as trades
+        sum(trades)::bigint as trades,
+        epoch_us(min(opened_at)) as first_us,
+        epoch_us(max(closed_at)) as last_us
     from candles_15m
     group by instrument, opened_us
 
@@ -73,7 +70,12 @@ candles_1d as (
 
 derived as (
 
-    select instrument, '1h' as timeframe, opened_us, 3_600_000_000 as candle_us, * exclude (instrument, opened_us)
+    select
+        instrument,
+        '1h' as timeframe,
+        opened_us,
+        3_600_000_000 as candle_us,
+        * exclude (instrument, opened_us, first_us, last_us)
     from candles_1h
     union all
     select instrument, '4h', bucket_us, 14_400_000_000, * exclude (instrument, bucket_us)
@@ -84,29 +86,51 @@ derived as (
 
 ),
 
-timed as (
+-- Holes between hours, which is where all holes of three candles and more are.
+holes as (
 
     select
         instrument,
-        timeframe,
-        make_timestamptz(opened_us) as opened_at,
-        make_timestamptz(opened_us + candle_us) as closed_at,
-        open,
-        high,
-        low,
-        close,
-        volume,
-        trades
-    from derived
+        lag(last_us) over (partition by instrument order by opened_us) as start_us,     -- null before the first candle
+        first_us as end_us
+    from candles_1h
+    qualify coalesce((end_us - start_us) // 900_000_000 >= getvariable('long_hole_candles'), true)
+
+),
+
+edges as (
+
+    select instrument, start_us as edge_us from holes where start_us is not null
+    union all
+    select instrument, end_us from holes
+    union all
+    select instrument, max(last_us) from candles_1h group by instrument
+
+),
+
+partial as (
+
+    select instrument, candle_us, edge_us // candle_us * candle_us as opened_us
+    from edges cross join (select unnest([3_600_000_000, 14_400_000_000, 86_400_000_000]) as candle_us)
+    where edge_us % candle_us <> 0
 
 ),
 
 covered as (
 
-    select timed.*
-    from timed join spans using (instrument)
-    where timed.opened_at >= spans.first_opened_at and timed.closed_at <= spans.last_closed_at
+    select * from derived anti join partial using (instrument, candle_us, opened_us)
 
 )
 
-select * from covered
+select
+    instrument,
+    timeframe,
+    make_timestamptz(opened_us) as opened_at,
+    make_timestamptz(opened_us + candle_us) as closed_at,
+    open,
+    high,
+    low,
+    close,
+    volume,
+    trades
+from covered

@@ -2,7 +2,7 @@
 
 import json
 
-from benchmarks.table import against, alone, regressions, write
+from benchmarks.table import against, alone, at_least, regressions, write
 
 
 def test_a_ratio_beyond_its_bar_is_not_ok():
@@ -10,6 +10,11 @@ def test_a_ratio_beyond_its_bar_is_not_ok():
     assert not against("a", 51.0, 10.0, "s", bar=5.0).ok
     assert not alone("memory", 3.0, "GiB", bar=2.0).ok
     assert alone("shown", 3.0, "s").ok
+
+
+def test_what_more_is_better_of_has_a_lowest_value():
+    assert at_least("rate", 3.0, "frames/s", bar=3.0).ok
+    assert not at_least("rate", 2.9, "frames/s", bar=3.0).ok
 
 
 def test_the_file_has_the_agreed_keys(tmp_path):

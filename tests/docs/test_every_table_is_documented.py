@@ -8,6 +8,7 @@ import pytest
 from config.settings import load_settings
 from tasks.backtests import run_backtest
 from tasks.candles import land_archive, publish, validate_batch
+from tasks.publication import publish_journals
 from tasks.stages import build_all, check_all
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -24,6 +25,7 @@ def test_the_document_is_up_to_date(tmp_path, monkeypatch):
     run_backtest(
         settings, settings.paths.sql / "marts" / "signals_ema_cross.sql", instruments=("BTC/USD",), report=False
     )
+    publish_journals(settings)
     specification = importlib.util.spec_from_file_location("tables", ROOT / "docs" / "tables.py")
     assert specification
     assert specification.loader

@@ -96,6 +96,7 @@ def markets(draw: st.DrawFn, most: int = 40) -> Market:
             unit_e8=draw(st.sampled_from([1, 10_000, E8 // 100])),
             minimum_lots=draw(st.sampled_from([1, 1, 30])),
             cooldown_us=draw(st.sampled_from([0, 1, 2 * BAR_US])),
+            max_entry_delay_us=draw(st.sampled_from([0, BAR_US, 10 * BAR_US])),
         )
         for _ in range(count)
     ]

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from exchange import compiling
-from exchange.compiling import compiled, sources_hash
+from exchange.compiling import compiled, machine_code_name, sources_hash
 
 ROOT = compiling.ROOT
 SOURCES = ("trading/model.py", "trading/rules/exits.py", "exchange/simulator.py")
@@ -36,37 +36,41 @@ def sources(tmp_path, monkeypatch) -> Path:
 
 
 def test_the_same_sources_have_the_same_name(sources):
-    assert sources_hash("0.68") == sources_hash("0.68")
+    assert sources_hash() == sources_hash()
+    assert machine_code_name("0.68") == machine_code_name("0.68")
 
 
 @pytest.mark.parametrize("name", SOURCES)
 def test_a_change_of_any_callee_is_another_name(sources, name):
-    before = sources_hash("0.68")
+    before = sources_hash(), machine_code_name("0.68")
     (sources / name).write_text("# changed\n")
-    assert sources_hash("0.68") != before
+    assert sources_hash() != before[0]
+    assert machine_code_name("0.68") != before[1]
 
 
 def test_a_new_a_moved_and_a_removed_file_are_other_names(sources):
-    names = [sources_hash("0.68")]
+    names = [sources_hash()]
     (sources / "trading/rules/more.py").write_text("")
-    names.append(sources_hash("0.68"))
+    names.append(sources_hash())
     (sources / "trading/rules/more.py").rename(sources / "trading/rules/other.py")
-    names.append(sources_hash("0.68"))
+    names.append(sources_hash())
     assert len(set(names)) == 3
     (sources / "trading/rules/other.py").unlink()
-    assert sources_hash("0.68") == names[0]
+    assert sources_hash() == names[0]
 
 
-def test_another_compiler_is_another_name(sources):
-    assert sources_hash("0.68") != sources_hash("0.69")
+def test_another_compiler_makes_other_machine_code_of_the_same_sources(sources):
+    before = sources_hash()
+    assert machine_code_name("0.68") != machine_code_name("0.69")
+    assert sources_hash() == before
 
 
 def test_what_no_machine_code_is_made_of_does_not_matter(sources):
-    before = sources_hash("0.68")
+    before = sources_hash()
     (sources / "trading/notes.md").write_text("a thought")
     (sources / "exchange/kraken").mkdir()
     (sources / "exchange/kraken/client.py").write_text("TIMEOUT_S = 5")
-    assert sources_hash("0.68") == before
+    assert sources_hash() == before
 
 
 def test_after_a_change_of_a_callee_the_new_code_runs_from_a_new_folder(sources, tmp_path):

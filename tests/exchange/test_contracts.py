@@ -25,7 +25,12 @@ def test_a_contract_and_limits_in_the_cores_units():
         max_daily_loss_ppm=50_000,
         max_drawdown_ppm=600_000,
         cooldown_us=900_000_000,
+        max_entry_delay_us=0,
     )
+
+
+def test_an_entry_waits_as_long_as_the_limits_say():
+    assert rules_for(BTC, LIMITS._replace(max_entry_delay_minutes=20)).max_entry_delay_us == 1_200_000_000
 
 
 def test_a_maker_rebate_is_a_negative_fee():
@@ -54,12 +59,21 @@ def test_a_contract_that_the_core_cannot_hold_is_refused_by_name(contract, words
     [
         (LIMITS._replace(max_notional_percent=Decimal("4000.01")), "max_notional_percent = 4000.01"),
         (LIMITS._replace(max_notional_percent=Decimal(0)), "max_notional_percent = 0"),
+        (LIMITS._replace(max_entry_delay_minutes=-1), "max_entry_delay_minutes = -1 is not between 0 and 1,440"),
+        (LIMITS._replace(max_entry_delay_minutes=1_441), "max_entry_delay_minutes = 1441"),
         (LIMITS._replace(risk_per_trade_percent=Decimal("0.33333")), "risk_per_trade_percent"),
     ],
 )
 def test_limits_that_the_core_cannot_hold_are_refused_by_name(limits, words):
     with pytest.raises(InputUnusable, match=words):
         rules_for(BTC, limits)
+
+
+def test_all_positions_together_stay_inside_the_extremes():
+    at_the_limit = LIMITS._replace(max_positions=2, max_notional_percent=Decimal(2_000))
+    assert rules_for(BTC, at_the_limit).max_notional_ppm == 20_000_000
+    with pytest.raises(InputUnusable, match=r"max_positions = 3 times max_notional_percent = 2000 is more than 4,000"):
+        rules_for(BTC, at_the_limit._replace(max_positions=3))
 
 
 def test_a_session_opens_with_its_cash():

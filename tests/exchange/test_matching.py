@@ -9,7 +9,6 @@ from hypothesis import strategies as st
 
 from exchange.matching import (
     fee_e8,
-    limit_price,
     limit_touched,
     market_price,
     slippage_ticks,
@@ -47,14 +46,6 @@ def test_a_market_order_slips_to_its_worse_side(side, price, slippage_ppm, expec
 )
 def test_a_stop_trades_at_its_trigger_or_where_the_market_gapped_to(side, trigger, opened, expected):
     assert stop_reference(side, trigger, opened) == expected
-
-
-@pytest.mark.parametrize(
-    ("side", "limit", "opened", "expected"),
-    [(SELL, 100, 95, 100), (SELL, 100, 103, 103), (BUY, 100, 105, 100), (BUY, 100, 97, 97), (SELL, 100, 100, 100)],
-)
-def test_a_limit_trades_at_its_price_or_the_better_open(side, limit, opened, expected):
-    assert limit_price(side, limit, opened) == expected
 
 
 @pytest.mark.parametrize(
@@ -96,16 +87,12 @@ def test_a_fee_is_its_share_rounded_against_us(notional_e8, fee_ppm):
 
 
 @given(side=SIDES, level=PRICES, opened=PRICES, prices=st.tuples(PRICES, PRICES))
-def test_a_fill_lies_inside_the_candle_and_on_the_orders_side(side, level, opened, prices):
+def test_a_stop_fills_inside_the_candle_and_never_better_than_its_trigger(side, level, opened, prices):
     low, high = min(opened, *prices), max(opened, *prices)
-    if limit_touched(side, level, high, low):
-        price = limit_price(side, level, opened)
-        assert low <= price <= high
-        assert side * price <= side * level, "a limit is never worse than its price"
     if stop_touched(side, level, high, low):
         price = stop_reference(side, level, opened)
         assert low <= price <= high
-        assert side * price >= side * level, "a stop is never better than its trigger"
+        assert side * price >= side * level
 
 
 @given(side=SIDES, level=PRICES, high=PRICES, low=PRICES)
@@ -119,5 +106,4 @@ def test_a_mirrored_market_fills_at_mirrored_prices(side, level, opened, high):
     high = max(high, opened)
     assert limit_touched(side, level, high, low) == limit_touched(-side, 1000 - level, 1000 - low, 1000 - high)
     assert stop_touched(side, level, high, low) == stop_touched(-side, 1000 - level, 1000 - low, 1000 - high)
-    assert 1000 - limit_price(side, level, opened) == limit_price(-side, 1000 - level, 1000 - opened)
     assert 1000 - stop_reference(side, level, opened) == stop_reference(-side, 1000 - level, 1000 - opened)

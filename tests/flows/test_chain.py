@@ -23,6 +23,7 @@ from ops.run import Board, follow, run
 from ops.stack import Stack
 from tasks import catalog
 from trading.errors import CheckFailed, SetupFailed, WarehouseBusy
+from warehouse.connection import reading
 
 pytestmark = [pytest.mark.xdist_group("prefect"), pytest.mark.timeout(400)]
 
@@ -96,7 +97,11 @@ def test_one_command_takes_candles_through_the_whole_chain(slipway: Slipway) -> 
         assert title in slipway.said
     assert "From files to fills: 6,000 rows landed" in slipway.said
     assert slipway.up.ui_url in slipway.said
-    assert (slipway.home / "warehouse" / "slipway.duckdb").is_file()
+    published = slipway.home / "warehouse" / "slipway.duckdb"
+    assert published.is_file()
+    with reading(published) as warehouse:
+        sessions = warehouse.execute("select count(distinct session), count(*) > 0 from marts.journal").fetchone()
+    assert sessions == (1, True)
 
 
 def test_every_run_of_the_chain_carries_its_name(slipway: Slipway) -> None:
@@ -223,6 +228,24 @@ def test_starting_what_already_runs_changes_nothing(slipway: Slipway) -> None:
     said: list[str] = []
     assert stack.start(ROOT, slipway.state, slipway.environment, said.append) == slipway.up
     assert said == []
+
+
+@pytest.mark.deep
+def test_an_inbox_lands_what_is_good_names_what_is_bad_and_is_not_poisoned_by_it(
+    slipway: Slipway, tmp_path: Path
+) -> None:
+    at_rest = time.time() - 3600
+    hours = (load_settings().paths.sample / "XBTUSD_60.csv").read_text().splitlines(keepends=True)
+    (tmp_path / "XBTUSD_60.csv").write_text("".join(hours[-50:]))
+    (tmp_path / "ETHUSD_60.csv").write_text("this is not a candle\n")
+    for file in tmp_path.iterdir():
+        os.utime(file, (at_rest, at_rest))
+    first = slipway.run_of("ingest/inbox", path=str(tmp_path))
+    assert first.state_type == "FAILED"
+    assert "ETHUSD_60.csv" in first.message
+    with Orchestrator(slipway.up.api_url) as server:
+        assert server.facts(first.id)["rows landed"] == "50"
+    assert slipway.run_of("ingest/inbox", path=str(tmp_path)).state_type == "COMPLETED"
 
 
 class Silent:

@@ -10,7 +10,18 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from ops.clock import SteppedClock
-from ops.journal import GENESIS, Entry, Head, Journal, JournalReader, Kind, canonical, chain_hash, verify_rows
+from ops.journal import (
+    GENESIS,
+    Entry,
+    Head,
+    Journal,
+    JournalReader,
+    Kind,
+    canonical,
+    chain_hash,
+    insist_on_durability,
+    verify_rows,
+)
 from trading.errors import CheckFailed, InputUnusable, SetupFailed, TradingHalted
 
 
@@ -42,6 +53,14 @@ def tamper(path: Path, *statements: str) -> None:
         connection.execute(statement)
     connection.commit()
     connection.close()
+
+
+def damage(path: Path) -> None:
+    """Overwrite all but the first pages, as a bad disk does."""
+    filled(path, 400)
+    content = bytearray(path.read_bytes())
+    content[8192:] = b"\xff" * (len(content) - 8192)
+    path.write_bytes(bytes(content))
 
 
 def verdict(path: Path, anchor: Head | None = None) -> tuple[int | None, str]:
@@ -296,10 +315,37 @@ def test_says_when_the_folder_can_not_be_made(tmp_path):
         journal(tmp_path / "journals" / "paper.sqlite")
 
 
-def test_says_when_the_file_itself_is_damaged(path):
-    filled(path, 400)
-    content = bytearray(path.read_bytes())
-    content[8192:] = b"\xff" * (len(content) - 8192)
-    path.write_bytes(bytes(content))
-    with JournalReader(path) as reader, pytest.raises(CheckFailed, match="damaged"):
-        reader.verify()
+def test_a_damaged_file_is_one_of_our_errors_whoever_reads_it(path):
+    damage(path)
+    with JournalReader(path) as reader:
+        for read in (reader.verify, lambda: list(reader.rows()), lambda: reader.find("candle-1")):
+            with pytest.raises(CheckFailed, match="damaged"):
+                read()
+
+
+def test_a_file_system_that_refuses_wal_is_refused(tmp_path):
+    address = f"{(tmp_path / 'journal.sqlite').as_uri()}?vfs=unix-dotfile"  # locks by files, and has no shared memory
+    connection = sqlite3.connect(address, uri=True)
+    with pytest.raises(sqlite3.NotSupportedError, match=r"refuses WAL .* journal_mode delete.* local disk"):
+        insist_on_durability(connection)
+    connection.close()
+
+
+def test_the_writer_works_in_wal_with_full_sync(path):
+    with journal(path) as writer:
+        modes = [writer._connection.execute(f"pragma {name}").fetchone() for name in ("journal_mode", "synchronous")]
+    assert modes == [("wal",), (2,)]
+
+
+def test_waits_for_another_writer_only_so_long(path, monkeypatch):
+    monkeypatch.setattr("ops.journal.BUSY_TIMEOUT_S", 0.05)
+    with journal(path) as writer:
+        other = sqlite3.connect(path, isolation_level=None)
+        other.execute("begin immediate")
+        with pytest.raises(TradingHalted, match="locked"):
+            writer.append([Entry(Kind.EVENT, 1)])
+        with pytest.raises(SetupFailed, match="locked"):
+            journal(path)
+        other.execute("rollback")
+        other.close()
+        assert len(writer.append([Entry(Kind.EVENT, 1)])) == 1

@@ -23,6 +23,8 @@ SLEEP = "import time; print('up', flush=True); time.sleep(600)"
 STUBBORN = "import signal; signal.signal(signal.SIGTERM, signal.SIG_IGN); " + SLEEP
 PARENT = f"import subprocess, sys; child = subprocess.Popen([sys.executable, '-c', {SLEEP!r}]); child.wait()"
 
+OURS, THEIRS = f"ours-{os.getpid()}", f"theirs-{os.getpid()}"  # other test processes have stacks of their own
+
 Begin = Callable[..., subprocess.Popen[str]]
 
 
@@ -65,16 +67,16 @@ def test_a_broken_note_is_no_stack(tmp_path: Path, text: str) -> None:
 
 
 def test_a_note_about_processes_that_are_gone_is_no_stack(tmp_path: Path, begin: Begin) -> None:
-    process = begin(SLEEP, token="ours")
+    process = begin(SLEEP, token=OURS)
     process.kill()
     process.wait()
-    note(tmp_path, "ours", server=process.pid, worker=process.pid)
+    note(tmp_path, OURS, server=process.pid, worker=process.pid)
     assert stack.read(tmp_path) is None
 
 
 def test_knows_its_own_processes(tmp_path: Path, begin: Begin) -> None:
-    process = begin(SLEEP, token="ours")
-    note(tmp_path, "ours", server=process.pid, worker=2**22 - 1)
+    process = begin(SLEEP, token=OURS)
+    note(tmp_path, OURS, server=process.pid, worker=2**22 - 1)
     found = stack.read(tmp_path)
     assert found is not None
     assert found.server == Member("server", process.pid, 0.0)
@@ -83,8 +85,8 @@ def test_knows_its_own_processes(tmp_path: Path, begin: Begin) -> None:
 
 
 def test_a_process_that_got_a_number_of_ours_is_a_stranger_and_lives_on(tmp_path: Path, begin: Begin) -> None:
-    stranger, other_checkout = begin(SLEEP), begin(SLEEP, token="theirs")
-    note(tmp_path, "ours", server=stranger.pid, worker=other_checkout.pid)
+    stranger, other_checkout = begin(SLEEP), begin(SLEEP, token=THEIRS)
+    note(tmp_path, OURS, server=stranger.pid, worker=other_checkout.pid)
     assert stack.read(tmp_path) is None
     assert stack.stop(tmp_path, print) is False
     assert stranger.poll() is None
@@ -92,12 +94,12 @@ def test_a_process_that_got_a_number_of_ours_is_a_stranger_and_lives_on(tmp_path
 
 
 def test_stop_ends_whole_trees_and_children_whose_parent_was_killed(tmp_path: Path, begin: Begin) -> None:
-    server, worker = begin(SLEEP, token="ours"), begin(PARENT, token="ours")
-    orphan_of = begin(PARENT, token="ours")
+    server, worker = begin(SLEEP, token=OURS), begin(PARENT, token=OURS)
+    orphan_of = begin(PARENT, token=OURS)
     children = [child for parent in (worker, orphan_of) for child in psutil.Process(parent.pid).children()]
     assert len(children) == 2
     orphan_of.kill()
-    note(tmp_path, "ours", server=server.pid, worker=worker.pid)
+    note(tmp_path, OURS, server=server.pid, worker=worker.pid)
     assert stack.stop(tmp_path, print) is True
     assert [process.wait(5) is not None for process in (server, worker)] == [True, True]
     assert not any(child.is_running() and child.status() != psutil.STATUS_ZOMBIE for child in children)
@@ -106,8 +108,8 @@ def test_stop_ends_whole_trees_and_children_whose_parent_was_killed(tmp_path: Pa
 
 def test_stop_kills_what_does_not_listen(tmp_path: Path, begin: Begin, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(stack, "STOP_GRACE_S", 0.2)
-    process = begin(STUBBORN, token="ours")
-    note(tmp_path, "ours", worker=process.pid)
+    process = begin(STUBBORN, token=OURS)
+    note(tmp_path, OURS, worker=process.pid)
     assert stack.stop(tmp_path, print) is True
     assert not psutil.pid_exists(process.pid)
 
@@ -145,6 +147,7 @@ def test_gives_up_its_turn_in_the_end(tmp_path: Path, monkeypatch: pytest.Monkey
             stack.stop(tmp_path, print)
 
 
+@pytest.mark.deep
 def test_a_port_taken_while_the_server_starts_is_left_for_the_next_one(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -194,8 +197,8 @@ def test_says_that_the_server_it_was_pointed_at_does_not_answer(tmp_path: Path) 
 
 
 def test_does_not_mix_its_own_server_with_another_one(tmp_path: Path, begin: Begin) -> None:
-    process = begin(SLEEP, token="ours")
-    note(tmp_path, "ours", server=process.pid)
+    process = begin(SLEEP, token=OURS)
+    note(tmp_path, OURS, server=process.pid)
     with pytest.raises(SetupFailed, match="make stop"):
         stack.start(ROOT, tmp_path, {"PREFECT_API_URL": "http://127.0.0.1:1/api"}, print)
     assert process.poll() is None

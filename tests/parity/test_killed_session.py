@@ -41,7 +41,7 @@ def told(closes):
 
 with Journal(Path(sys.argv[2]), holder="victim", clock=SteppedClock()) as journal:
     simulator = Simulator(market.rules, market.costs, market.account)
-    _, last_close_at = recover(journal, simulator, identity)
+    last_close_at = recover(journal, simulator, identity).last_close_at
     trade(journal, simulator, identity, told(closes_after(market, last_close_at, 10**9)), last_close_at)
 """
 

@@ -2,13 +2,16 @@
 
 import json
 import tempfile
+from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from exchange.compiling import ROOT, compiled
 from exchange.simulator import Fill, Simulator, Verdict, fold
 from ops.clock import SteppedClock
 from ops.journal import Journal, Kind, Row
@@ -19,19 +22,36 @@ from trading.errors import TradingHalted
 from trading.model import Decision, Role
 
 
+@pytest.fixture(scope="module")
+def engine(random_market) -> Callable[..., Any]:
+    """`fold` as the backtest runs it: machine code, made here so that no test is charged with it, and kept."""
+    function = compiled(fold, ROOT / ".slipway" / "compiled")
+    folded(random_market(0, 1), function)
+    return function
+
+
 @settings(max_examples=20, deadline=None)
 @given(seed=st.integers(0, 2**32 - 1), bars=st.integers(1, 60))
 def test_every_decision_fill_and_equity_is_that_of_the_backtest(random_market, identity, seed, bars):
     market = random_market(seed, bars)
-    assert of_journal(stepped(market, identity)) == of_backtest(market, identity)
+    assert of_journal(stepped(market, identity)) == of_backtest(market, identity, fold)
+
+
+@pytest.mark.xdist_group("compiled")
+@settings(max_examples=40, deadline=None)
+@given(seed=st.integers(0, 2**32 - 1), bars=st.integers(1, 60))
+def test_every_decision_fill_and_equity_is_that_of_the_compiled_backtest(random_market, identity, engine, seed, bars):
+    market = random_market(seed, bars)
+    assert of_journal(stepped(market, identity)) == of_backtest(market, identity, engine)
 
 
 @pytest.mark.deep
+@pytest.mark.xdist_group("compiled")
 @settings(max_examples=300, deadline=None)
 @given(seed=st.integers(0, 2**32 - 1), bars=st.integers(1, 200))
-def test_every_decision_of_many_markets_is_that_of_the_backtest(random_market, identity, seed, bars):
+def test_every_decision_of_many_markets_is_that_of_the_compiled_backtest(random_market, identity, engine, seed, bars):
     market = random_market(seed, bars)
-    assert of_journal(stepped(market, identity)) == of_backtest(market, identity)
+    assert of_journal(stepped(market, identity)) == of_backtest(market, identity, engine)
 
 
 def test_the_random_markets_do_trade(random_market, identity):
@@ -85,7 +105,7 @@ def test_a_signal_is_seen_at_the_first_close_that_knows_it_and_never_from_before
 def go_on(market: Market, identity: Identity, path: Path, limit: int) -> None:
     with opened(path) as journal:
         simulator = Simulator(market.rules, market.costs, market.account)
-        _, last_close_at = recover(journal, simulator, identity)
+        last_close_at = recover(journal, simulator, identity).last_close_at
         trade(journal, simulator, identity, closes_after(market, last_close_at, limit), last_close_at)
 
 
@@ -110,7 +130,7 @@ def stepped(market: Market, identity: Identity) -> list[Row]:
 
 
 def of_journal(rows: list[Row]) -> list[str]:
-    """Decisions, fills and equity of a journal, one canonical line each."""
+    """Decisions, fills and equity of a journal, one canonical line each, in the journal's own order."""
     lines = []
     for row in rows:
         values = row.values
@@ -121,24 +141,48 @@ def of_journal(rows: list[Row]) -> list[str]:
             lines.append(line("equity", row.at, values["cash_e8"] + values["unrealized_e8"]))
         elif values.get("event") == "fill":
             lines.append(line("fill", row.at, row.instrument, *(values[name] for name in Fill._fields[2:])))
-    return sorted(lines)
+    return lines
 
 
-def of_backtest(market: Market, identity: Identity) -> list[str]:
-    """The same of a backtest over the tables."""
-    _, fills, decisions, equity = fold(
+def of_backtest(market: Market, identity: Identity, engine: Callable[..., Any]) -> list[str]:
+    """The same of a backtest, in the order that is the contract: close by close its fills, its decisions, its equity.
+
+    Within a close fills and decisions keep the order of their tables.
+    """
+    fills, decisions, equity = folded(market, engine)
+    names, lines = identity.instruments, []
+    waiting_fills = [Fill(*row) for row in fills.tolist()]
+    waiting_verdicts = [Verdict(*row) for row in decisions.tolist()]
+    for at, worth in equity.tolist():
+        lines += [fill_line(fill, names) for fill in taken_until(at, waiting_fills)]
+        lines += [decision_line(verdict, names) for verdict in taken_until(at, waiting_verdicts)]
+        lines.append(line("equity", at, worth))
+    assert not waiting_fills
+    assert not waiting_verdicts
+    return lines
+
+
+def folded(market: Market, engine: Callable[..., Any]) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Fills, decisions and valuations of a whole market, by `fold` or by what was compiled from it."""
+    _, fills, decisions, equity = engine(
         market.account, np.array(market.rules), market.costs, market.candles, market.signals
     )
-    lines = [line("equity", *row) for row in equity.tolist()]
-    for fill in (Fill(*row) for row in fills.tolist()):
-        rest = fill[2:]
-        lines.append(
-            line("fill", fill.at, identity.instruments[fill.instrument], Role(fill.role).name.lower(), *rest[1:])
-        )
-    for verdict in (Verdict(*row) for row in decisions.tolist()):
-        name, word = identity.instruments[verdict.instrument], Decision(verdict.decision).name.lower()
-        lines.append(line("decision", verdict.at, name, verdict.signal_at, verdict.side, word))
-    return sorted(lines)
+    return fills, decisions, equity
+
+
+def taken_until(at: int, waiting: list[Any]) -> Iterator[Any]:
+    """Take from the front what happened at or before `at`."""
+    while waiting and waiting[0].at <= at:
+        yield waiting.pop(0)
+
+
+def fill_line(fill: Fill, names: tuple[str, ...]) -> str:
+    return line("fill", fill.at, names[fill.instrument], Role(fill.role).name.lower(), *fill[3:])
+
+
+def decision_line(verdict: Verdict, names: tuple[str, ...]) -> str:
+    word = Decision(verdict.decision).name.lower()
+    return line("decision", verdict.at, names[verdict.instrument], verdict.signal_at, verdict.side, word)
 
 
 def line(*values: object) -> str:

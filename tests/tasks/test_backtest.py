@@ -57,6 +57,20 @@ def test_the_same_inputs_are_the_same_run_and_stored_once(settings, strategy):
         assert published.execute("select count(*) from marts.trades").fetchone() == (first.metrics.trades,)
 
 
+def test_other_code_is_another_run_and_is_stored_whatever_the_checkout_calls_itself(settings, strategy, monkeypatch):
+    first = run_backtest(settings, strategy, report=False)
+    monkeypatch.setattr("tasks.backtests.engine_hash", lambda: "of a rule that was changed")
+    other = run_backtest(settings, strategy, report=False)
+    assert other.view.code_version == first.view.code_version
+    assert (other.run_id != first.run_id, other.is_new) == (True, True)
+
+
+def test_the_same_code_under_another_label_is_the_same_run(settings, strategy, monkeypatch):
+    first = run_backtest(settings, strategy, store=False, report=False)
+    monkeypatch.setattr("tasks.backtests.code_version", lambda: "after-the-commit")
+    assert run_backtest(settings, strategy, store=False, report=False).run_id == first.run_id
+
+
 @pytest.mark.parametrize(
     "change",
     [{"parameters": {"stop_atr": "3"}}, {"instruments": ("BTC/USD",)}, {"first": FIRST}, {"last": LAST}],

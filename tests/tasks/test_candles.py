@@ -1,9 +1,12 @@
 """The sample through land, validate and publish, as flows and the command line call them."""
 
+import os
+
 import pytest
 
 from config.settings import load_settings
-from tasks.candles import land_archive, publish, validate_batch
+from tasks import facts
+from tasks.candles import land_archive, land_inbox, publish, validate_batch
 from tasks.stages import build_all, check_all
 from trading.errors import CheckFailed, InputUnusable
 from warehouse.connection import reading, unit_of_work
@@ -84,7 +87,72 @@ def test_own_columns_are_landed_as_own(fresh, tmp_path):
         ]
 
 
-def test_an_unusable_file_is_named_and_leaves_nothing(fresh, tmp_path):
-    (tmp_path / "XBTUSD_15.csv").write_bytes(b"")
-    with pytest.raises(InputUnusable, match=r"XBTUSD_15\.csv is empty"):
-        land_archive(fresh, tmp_path / "XBTUSD_15.csv")
+def batches(settings):
+    with unit_of_work(settings.paths.build, **settings.warehouse.model_dump()) as connection:
+        return connection.execute("select state, path, rows_quarantined from raw.batches order by path").fetchall()
+
+
+@pytest.mark.parametrize(("content", "said", "kept"), [(b"", "is empty", 0), (b"1,2\n3,4\n", "has 2 fields", 2)])
+def test_an_unusable_file_is_an_error_that_leaves_its_lines_on_record(content, said, kept, fresh, tmp_path):
+    path = tmp_path / "XBTUSD_15.csv"
+    path.write_bytes(content)
+    for _ in range(2):
+        with pytest.raises(InputUnusable, match=rf"XBTUSD_15\.csv .*{said}"):
+            land_archive(fresh, path)
+    assert batches(fresh) == [("refused", str(path), kept)]
+    with unit_of_work(fresh.paths.build, **fresh.warehouse.model_dump()) as connection:
+        assert connection.execute("select count(*) from raw.quarantine").fetchall() == [(kept,)]
+
+
+@pytest.fixture
+def inbox(fresh, tmp_path):
+    folder = tmp_path / "inbox"
+    folder.mkdir()
+    lines = (fresh.paths.sample / "XBTUSD_15.csv").read_text(encoding="utf-8").splitlines(keepends=True)[:50]
+    put(folder / "XBTUSD_15.csv", "".join(lines))
+    put(folder / "ETHUSD_15.csv", "<html>\n" * 100)
+    put(folder / "bad.zip", "404 not found")
+    return folder
+
+
+def put(path, text):
+    path.write_text(text, encoding="utf-8")
+    os.utime(path, (1e9, 1e9))
+
+
+def test_a_bad_file_of_an_inbox_is_loud_once_and_the_good_one_is_validated(fresh, inbox):
+    batch = land_inbox(fresh, inbox)
+    verdict = validate_batch(fresh, batch)
+    assert verdict is not None
+    assert verdict.passed
+    with pytest.raises(InputUnusable, match=r"bad\.zip .*ETHUSD_15\.csv"):
+        batch.raise_new_refusals()
+    again = land_inbox(fresh, inbox)
+    assert again.already_landed
+    assert validate_batch(fresh, again) is None
+    again.raise_new_refusals()
+    assert facts.of_batch(again)["refused files"].count("was refused before") == 2
+    assert batches(fresh) == [
+        ("validated", str(inbox), 0),
+        ("refused", str(inbox / "ETHUSD_15.csv"), 100),
+        ("refused", str(inbox / "bad.zip"), 0),
+    ]
+
+
+def test_an_inbox_with_bad_files_only_is_an_error_once(fresh, inbox):
+    (inbox / "XBTUSD_15.csv").unlink()
+    with pytest.raises(InputUnusable, match="2 file"):
+        land_inbox(fresh, inbox)
+    again = land_inbox(fresh, inbox)
+    assert again.state == "refused"
+    assert validate_batch(fresh, again) is None
+    with pytest.raises(InputUnusable, match="2 file"):
+        land_archive(fresh, inbox)
+
+
+def test_an_inbox_without_candles_at_rest_has_nothing_to_land(fresh, tmp_path):
+    (tmp_path / "XBTUSD_15.csv").write_text("half", encoding="utf-8")
+    (tmp_path / "ETHUSD_15.csv.part").write_text("half", encoding="utf-8")
+    assert land_inbox(fresh, tmp_path) is None
+    assert land_inbox(fresh, tmp_path / "nowhere") is None
+    assert not fresh.paths.build.exists()

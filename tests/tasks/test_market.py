@@ -10,8 +10,10 @@ from hypothesis import strategies as st
 
 from config.settings import Instrument
 from exchange.simulator import Candle, Signal
-from tasks.market import DISTANCES, candle_table, signal_table
-from trading.errors import InputUnusable
+from tasks import market
+from tasks.market import DISTANCES, candle_table, load_history, signal_table
+from trading.errors import InputUnusable, SetupFailed
+from warehouse.strategies import load_strategy
 
 NAMES = ("BTC/USD", "ETH/USD")
 SPECS = (
@@ -123,3 +125,31 @@ def test_signals_known_before_the_first_candle_opened_are_left_out():
 
 def test_no_signals_are_an_empty_table():
     assert signal_table(signal_frame(), NAMES, SPECS, Decimal(0), AT).shape == (0, 11)
+
+
+def test_candles_and_signals_are_of_one_publication_though_another_comes_in_between(settings, tmp_path, monkeypatch):
+    strategy = load_strategy(settings.paths.sql / "marts" / "signals_ema_cross.sql")
+    undisturbed = load_history(settings, strategy).market
+
+    def read_then_published(*arguments):
+        candles = market_candles(*arguments)
+        other = tmp_path / "other.duckdb"
+        other.write_bytes(b"another publication")
+        other.replace(settings.paths.published)
+        return candles
+
+    market_candles = market.read_candles
+    monkeypatch.setattr(market, "read_candles", read_then_published)
+    disturbed = load_history(settings, strategy).market
+    assert (disturbed.candles == undisturbed.candles).all()
+    assert (disturbed.signals == undisturbed.signals).all()
+    assert len(disturbed.signals)
+
+
+def test_without_candles_or_a_publication_there_is_nothing_to_trade_on(settings):
+    strategy = load_strategy(settings.paths.sql / "marts" / "signals_ema_cross.sql")
+    with pytest.raises(InputUnusable, match="no published 15m candles of BTC/USD from 2030-01-01 00:00"):
+        load_history(settings, strategy, instruments=("BTC/USD",), first=datetime(2030, 1, 1, tzinfo=UTC))
+    settings.paths.published.unlink()
+    with pytest.raises(SetupFailed, match="no published warehouse"):
+        load_history(settings, strategy)

@@ -7,7 +7,8 @@ import pytest
 
 import tasks.provenance
 from config.settings import load_settings
-from tasks.provenance import code_version, settings_hash, table_hash, text_hash
+from exchange import compiling
+from tasks.provenance import code_version, engine_hash, settings_hash, table_hash, text_hash
 
 
 def test_text_hashes_keep_their_borders():
@@ -38,6 +39,19 @@ def test_a_checkout_without_git_has_the_version_of_the_package(monkeypatch, tmp_
         assert code_version() == importlib.metadata.version("slipway")
     finally:
         code_version.cache_clear()
+
+
+@pytest.mark.parametrize("name", ["trading/rules/exits.py", "exchange/simulator.py", "tasks/results.py"])
+def test_a_line_of_the_engine_is_another_engine_committed_or_not(monkeypatch, tmp_path, name):
+    for file in ("trading/rules/exits.py", "exchange/simulator.py", *tasks.provenance.ROWS_ARE_MADE_BY):
+        (tmp_path / file).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / file).write_text("before")
+    monkeypatch.setattr(tasks.provenance, "ROOT", tmp_path)
+    monkeypatch.setattr(compiling, "ROOT", tmp_path)
+    before = engine_hash.__wrapped__()
+    assert engine_hash.__wrapped__() == before
+    (tmp_path / name).write_text("after")
+    assert engine_hash.__wrapped__() != before
 
 
 @pytest.mark.parametrize("arguments", [("no-such-command",), ("rev-parse", "--verify", "no-such-ref")])

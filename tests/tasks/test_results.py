@@ -6,11 +6,11 @@ import numpy as np
 import pytest
 
 from config.settings import Instrument
-from exchange.simulator import Verdict
+from exchange.simulator import Fill, Verdict
 from reports.model import EQUITY_SCHEMA, TRADE_SCHEMA
-from tasks.results import DECISION_SCHEMA, decision_rows, equity_rows, trade_rows
+from tasks.results import DECISION_SCHEMA, decision_rows, equity_rows, settled, trade_rows
 from trading.ledger import ExitReason, Trade
-from trading.model import Decision
+from trading.model import Decision, Role
 
 SPEC = Instrument(futures="PF_XBTUSD", tick_usd=Decimal("0.5"), lot_base=Decimal("0.001"), maximum_lots=10)
 UNIT_E8 = 50_000  # 0.5 USD times 0.001
@@ -59,3 +59,16 @@ def test_equity_and_its_drawdown():
 def test_decisions_are_words():
     (row,) = decision_rows([Verdict(900_000_000, 0, 1, -1, Decision.DAILY_LOSS)], ["BTC/USD"]).iter_rows()
     assert row[1:] == ("BTC/USD", "short", "daily_loss")
+
+
+def test_an_entry_that_never_filled_has_expired_unless_it_still_waits():
+    at = [100, 200, 300, 400]
+    entered = [Verdict(moment, 0, moment, 1, Decision.ENTERED) for moment in at]
+    refused = Verdict(100, 1, 100, 1, Decision.COOLDOWN)
+    fill = Fill(101, 0, Role.ENTRY, 1, 5, 1_000, 0, 0, 100, 0, 990, 0)
+    stop = Fill(102, 0, Role.STOP, -1, 5, 990, 0, 0, 200, 0, 0, 0)
+    others = fill._replace(instrument=1, signal_at=200)
+    answers = settled([*entered, refused], [fill, stop, others], expired_before=400)
+    assert [answer.decision for answer in answers] == [
+        Decision.ENTERED, Decision.EXPIRED, Decision.EXPIRED, Decision.ENTERED, Decision.COOLDOWN,
+    ]  # fmt: skip

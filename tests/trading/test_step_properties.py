@@ -54,6 +54,7 @@ class Happening(NamedTuple):
 WORDS = "signal signal fill fill fill fill candle price refused cancelled funding transfer halt resume flatten timer"
 HAPPENINGS = st.builds(Happening, st.sampled_from(WORDS.split()), st.integers(0, 1), st.integers(0, 10**6))
 STORIES = st.lists(HAPPENINGS, max_size=60)
+LADDER = [Happening(what, k, chance) for k in (0, 1) for what, chance in (("signal", 512), ("fill", 3))]  # four targets
 
 
 class Session:
@@ -132,8 +133,7 @@ class Session:
         most = self.orders[k][role] if role == Role.ENTRY else min(self.orders[k][role], held)
         if most == 0:
             return None
-        # A stop trades what it can at once; what of it could stay unfilled is the venue's to reduce.
-        lots = most if role == Role.STOP or chance % 3 == 0 else 1 + chance % most
+        lots = most if chance % 3 == 0 else 1 + chance % most
         side = self.slots[k].side if role == Role.ENTRY else -self.slots[k].side
         signal_at = self.slots[k].signal_at
         return Event(EventKind.FILL, self.now, k, role, side, lots, price, fee_e8=chance % 9_999, signal_at=signal_at)
@@ -218,13 +218,37 @@ def test_the_slot_knows_what_is_held_and_what_rests(story):
 @settings(max_examples=100, deadline=None)
 @given(story=STORIES)
 def test_exits_never_close_more_than_is_held_i09(story):
-    session = Session()
+    """Each kind by itself: what rests of the targets, together; the stop; an exit, when it is sent. On the way out stop
+    and exit may fill in turn: what is too much then, the venue reduces."""
+    session = Session().live(LADDER)
+    assert all(orders[Role.TARGET_4] for orders in session.orders)
     for happening in story:
+        leaving = [orders[Role.EXIT] for orders in session.orders]
         session.live([happening])
-        for slot in session.slots:
-            assert slot.exit_lots <= slot.lots
-            assert slot.target_1_lots + slot.target_2_lots + slot.target_3_lots + slot.target_4_lots <= slot.lots
-            assert slot.stop_lots <= slot.lots or slot.phase == Phase.CLOSING
+        for slot, orders, before in zip(session.slots, session.orders, leaving, strict=True):
+            assert orders[Role.EXIT] <= max(before, slot.lots)
+            assert sum(orders[role] for role in range(Role.TARGET_1, Role.TARGET_4 + 1)) <= slot.lots
+            assert orders[Role.STOP] <= slot.lots or slot.phase == Phase.CLOSING
+
+
+@settings(max_examples=100, deadline=None)
+@given(story=STORIES)
+def test_levels_move_only_with_a_fill_of_the_entry(story):
+    session = Session()
+    levels: dict[tuple[int, int, int], int] = {}
+    for happening in [*LADDER, *story]:
+        session.now += 1 + happening.chance % (DAY_US // 7)
+        event = session.event_of(happening)
+        if event is None:
+            continue
+        moved = event.kind == EventKind.FILL and event.role == Role.ENTRY
+        intents = session.take(event)
+        for intent in intents.items[: intents.number]:
+            name = (intent.instrument, intent.signal_at, intent.role)
+            if intent.kind == IntentKind.EDIT and not moved:
+                assert intent.price == levels[name]
+            if intent.kind != IntentKind.CANCEL:
+                levels[name] = intent.price
 
 
 @settings(max_examples=100, deadline=None)

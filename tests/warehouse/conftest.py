@@ -32,7 +32,11 @@ def landed(warehouse: duckdb.DuckDBPyConnection, tmp_path: Path) -> Callable[...
     """Lands a file, or `{name: text}` as a folder, as one transaction."""
 
     def land_here(
-        what: Path | dict[str, str | bytes], *, columns: dict[str, str] | None = None, fetched_at: dt.datetime = FETCHED
+        what: Path | dict[str, str | bytes],
+        *,
+        columns: dict[str, str] | None = None,
+        fetched_at: dt.datetime = FETCHED,
+        is_inbox: bool = False,
     ) -> BatchReport:
         path = what if isinstance(what, Path) else written(tmp_path / f"inbox{len(list(tmp_path.iterdir()))}", what)
         warehouse.begin()
@@ -45,6 +49,7 @@ def landed(warehouse: duckdb.DuckDBPyConnection, tmp_path: Path) -> Callable[...
                 columns=ColumnMap.of(columns) if columns else None,
                 fetched_at=fetched_at,
                 scratch=tmp_path / "scratch",
+                is_inbox=is_inbox,
             )
         except BaseException:
             warehouse.rollback()

@@ -1,5 +1,7 @@
 """A file, a zip, a folder: what is taken from it, what is left out and said, what is refused."""
 
+import datetime as dt
+import os
 import shutil
 import struct
 import zipfile
@@ -12,12 +14,19 @@ from trading.errors import InputUnusable, SetupFailed
 from warehouse.intake import archives
 
 LINE = "1672531200,100,110,90,100,1,1\n"
+LOOKED_AT = dt.datetime(2026, 11, 22, 12, tzinfo=dt.UTC)
 
 
 def taken(path, tmp_path):
     with archives.opened(path, series_of_file, tmp_path / "scratch") as archive:
         texts = {file.name: file.path.read_text() for file in archive.files}
         return [(file.name, file.instrument, file.timeframe) for file in archive.files], archive.skipped, texts
+
+
+def refused(path, tmp_path):
+    with archives.opened(path, series_of_file, tmp_path / "scratch") as archive:
+        assert not archive.files
+        return {file.name: file.reason for file in archive.unusable}
 
 
 def zipped(path: Path, members: dict[str, str]) -> Path:
@@ -69,6 +78,81 @@ def test_of_a_folder_files_and_zips_are_taken(tmp_path):
     files, skipped, _ = taken(folder, tmp_path)
     assert [name for name, _, _ in files] == ["XBTUSD_15.csv", "more/old.zip/XBTUSD_60.csv"]
     assert skipped == ()
+
+
+def test_of_a_folder_hidden_files_links_and_unfinished_downloads_are_passed_over(tmp_path):
+    folder, elsewhere = tmp_path / "inbox", tmp_path / "elsewhere"
+    for place in (folder / "more", folder / ".trash", elsewhere):
+        place.mkdir(parents=True)
+        (place / "XBTUSD_15.csv").write_text(LINE)
+    for name in (".ETHUSD_15.csv", "ETHUSD_15.csv.part", "ETHUSD_15.csv.tmp", "Kraken.zip.crdownload", "notes.txt"):
+        (folder / name).write_text(LINE)
+    (folder / "ETHUSD_60.csv").symlink_to(elsewhere / "XBTUSD_15.csv")
+    (folder / "linked").symlink_to(elsewhere)
+    (folder / "circle").symlink_to(folder)
+    (folder / "SOLUSD_15.csv").symlink_to(tmp_path / "nowhere")
+    files, skipped, _ = taken(folder, tmp_path)
+    assert [name for name, _, _ in files] == ["more/XBTUSD_15.csv"]
+    assert skipped == ()
+
+
+def at_rest_for(path, seconds):
+    written_at = LOOKED_AT.timestamp() - seconds
+    os.utime(path, (written_at, written_at))
+
+
+def test_of_an_inbox_what_is_being_written_is_left_for_the_next_look(tmp_path):
+    inbox = tmp_path / "inbox"
+    inbox.mkdir()
+    cut(inbox / "half.zip")
+    at_rest_for(inbox / "half.zip", 5)
+    for name, seconds in {"XBTUSD_15.csv": 59, "ETHUSD_15.csv": 61, "SOLUSD_15.csv": -86_400}.items():
+        (inbox / name).write_text(LINE)
+        at_rest_for(inbox / name, seconds)
+    with archives.opened(inbox, series_of_file, tmp_path / "scratch", LOOKED_AT) as archive:
+        assert [file.name for file in archive.files] == ["ETHUSD_15.csv", "SOLUSD_15.csv"]
+        assert archive.unusable == ()
+        assert [sentence.partition(" ")[0] for sentence in archive.skipped] == ["XBTUSD_15.csv", "half.zip"]
+
+
+@pytest.mark.parametrize(
+    ("name", "seconds", "holds"),
+    [
+        ("XBTUSD_15.csv", 61, True),
+        ("any.zip", 61, True),
+        ("XBTUSD_15.csv", 5, False),
+        ("prices.csv", 61, False),
+        ("XBTUSD_15.csv.part", 61, False),
+    ],
+)
+def test_an_inbox_holds_candles_when_a_file_of_ours_is_at_rest(name, seconds, holds, tmp_path):
+    (tmp_path / name).write_text(LINE)
+    at_rest_for(tmp_path / name, seconds)
+    assert archives.holds_candles(tmp_path, series_of_file, LOOKED_AT) is holds
+
+
+def test_a_broken_zip_costs_no_other_file_of_a_folder_its_place(tmp_path):
+    folder = tmp_path / "inbox"
+    zipped(folder / "good.zip", {"ETHUSD_15.csv": LINE})
+    (folder / "bad.zip").write_bytes(b"404 not found")
+    (folder / "XBTUSD_15.csv").write_text(LINE)
+    with archives.opened(folder, series_of_file, tmp_path / "scratch") as archive:
+        assert [file.name for file in archive.files] == ["XBTUSD_15.csv", "good.zip/ETHUSD_15.csv"]
+        assert [(file.name, file.reason) for file in archive.unusable] == [
+            ("bad.zip", "It is a broken zip: File is not a zip file.")
+        ]
+
+
+def test_a_stamp_tells_that_a_file_was_written_to(tmp_path):
+    path = tmp_path / "XBTUSD_15.csv"
+    path.write_text(LINE)
+    at_rest_for(path, 100)
+    stamp = archives.stamp_of(path)
+    assert not archives.has_changed(path, stamp)
+    path.write_text(LINE.replace("110", "111"))
+    assert archives.has_changed(path, stamp)
+    path.unlink()
+    assert archives.has_changed(path, stamp)
 
 
 def test_what_was_unpacked_is_gone_afterwards(tmp_path):
@@ -134,19 +218,16 @@ def no_zip_at_all(path):
         (empty, "holds no candles"),
     ],
 )
-def test_a_zip_that_can_not_be_trusted_is_refused_by_name(spoilt, said, tmp_path):
+def test_a_zip_that_can_not_be_trusted_is_unusable_by_name(spoilt, said, tmp_path):
     path = tmp_path / "bad.zip"
     spoilt(path)
-    with pytest.raises(InputUnusable, match=r"bad\.zip") as raised:
-        taken(path, tmp_path)
-    assert said in str(raised.value)
+    assert said in refused(path, tmp_path)["bad.zip"]
 
 
 def test_a_zip_with_too_many_members_is_refused(tmp_path, monkeypatch):
     monkeypatch.setattr(archives, "MOST_MEMBERS", 2)
     path = zipped(tmp_path / "many.zip", {f"{name}_15.csv": LINE for name in ("XBTUSD", "ETHUSD", "SOLUSD")})
-    with pytest.raises(InputUnusable, match="claims 3 members"):
-        taken(path, tmp_path)
+    assert "claims 3 members" in refused(path, tmp_path)["many.zip"]
 
 
 def test_a_disk_too_small_for_what_a_zip_unpacks_to_is_said(tmp_path, monkeypatch):

@@ -54,6 +54,9 @@ FAILURES = {
     "many gaps": ([(at(3 * number), *GOOD) for number in range(9)], {"few_missing"}, {"missing_share"}),
     "a jump up": (series(n5=("400", "410", "390", "400", "1", 7)), {"no_jump"}, {"highest_jump"}),
     "a jump down": (series(n5=("10", "11", "9", "10", "1", 7)), {"no_jump"}, {"highest_jump"}),
+    "a wild high": (series(n5=("100", "100000", "90", "105", "1", 7)), {"no_jump"}, {"highest_jump"}),
+    "a wild low": (series(n5=("100", "110", "0.1", "105", "1", 7)), {"no_jump"}, {"highest_jump"}),
+    "a wild first candle": (series(n0=("100", "100000", "90", "105", "1", 7)), {"no_jump"}, {"highest_jump"}),
 }
 
 
@@ -176,6 +179,80 @@ def test_a_correction_that_breaks_the_series_is_refused(warehouse, batch):
     wrong = series(n5=("1000", "1010", "990", "1000", "1", 7))
     batch(wrong[4:7], first_file=2)
     assert {result.name for result in judge(warehouse).failed} == {"no_jump"}
+
+
+WILD = ("100000", "110000", "90000", "105000", "1", 7)
+
+
+@pytest.mark.parametrize(
+    "number", [0, 11, 12, 31, -1, -20], ids=["first", "last", "after", "near after", "before", "near before"]
+)
+def test_one_wild_candle_is_refused_by_the_candles_beside_it(number, warehouse, batch):
+    batch(series(), batch_id="b0", state="validated", first_file=1)
+    batch([(at(number), *WILD)], first_file=2)
+    assert {result.name for result in judge(warehouse).failed} == {"no_jump"}
+
+
+def test_a_wild_candle_before_the_first_fails_its_expectation_too(warehouse, batch, gate):
+    batch(series(), batch_id="b0", state="validated", first_file=1)
+    batch([(at(-1), *WILD)], first_file=2)
+    assert {result.name for result in judge(warehouse, gate).failed} == {"no_jump", "highest_jump"}
+
+
+@pytest.mark.parametrize("number", [12, 20, 31, 500, -1, -15, -500])
+def test_one_good_candle_passes_wherever_it_lies_and_counts_alone(number, warehouse, batch):
+    batch(series(), batch_id="b0", state="validated", first_file=1)
+    batch([(at(number), *GOOD)], first_file=2)
+    assert judge(warehouse, max_gap_candles=1, max_missing_share=0.0).passed
+
+
+def test_a_hole_beside_a_good_candle_is_no_fault_to_great_expectations_either(warehouse, batch, gate):
+    batch(series(), batch_id="b0", state="validated", first_file=1)
+    batch([(at(-15), *GOOD)], first_file=2)
+    assert judge(warehouse, gate, max_gap_candles=1, max_missing_share=0.0).passed
+
+
+def test_a_wild_close_of_the_last_candle_is_refused(warehouse, batch, gate):
+    batch(series(n11=("100", "400", "90", "400", "1", 7)))
+    assert {result.name for result in judge(warehouse, gate).failed} == {"no_jump", "highest_jump"}
+
+
+def test_a_low_beside_a_low_close_is_believed(warehouse, batch, gate):
+    batch(series(n5=("100", "110", "15", "40", "1", 7)))
+    assert judge(warehouse, gate).passed
+
+
+def test_a_candle_far_from_all_others_is_judged_by_its_own_open(warehouse, batch, gate):
+    batch(series(), batch_id="b0", state="validated", first_file=1)
+    batch([(at(500), *WILD)], first_file=2)
+    assert judge(warehouse, gate).passed
+
+
+def test_only_the_newest_of_a_revised_neighbour_speaks(warehouse, batch):
+    batch(series(), batch_id="b0", state="validated", first_file=1)
+    batch([(at(11), *WILD)], batch_id="b2", state="validated", first_file=2)
+    batch([(at(12), *WILD)], first_file=3)
+    assert judge(warehouse).passed
+
+
+def test_candles_of_a_refused_batch_are_no_neighbours(warehouse, batch):
+    batch(series(), batch_id="b0", state="refused", first_file=1)
+    batch([(at(12), *WILD)], first_file=2)
+    assert judge(warehouse).passed
+
+
+def test_a_batch_does_not_answer_for_what_was_validated_before_it(warehouse, batch, gate):
+    wild = [*series(n3=("100", "100000", "90", "105", "1", 7), n9=WILD), (at(30), *GOOD)]
+    batch(wild, batch_id="b0", state="validated", first_file=1)
+    batch([(at(1), *GOOD), (at(31), *GOOD)], first_file=2)
+    assert judge(warehouse, gate, max_gap_candles=2, max_missing_share=0.9).passed
+
+
+def test_a_neighbour_that_came_later_may_close_after_the_batch_was_fetched(warehouse, batch, gate):
+    hour = dt.timedelta(hours=1)
+    batch([(NOW - hour, *GOOD)], first_file=2)
+    batch([(NOW, *GOOD)], batch_id="b0", state="validated", first_file=1)
+    assert judge(warehouse, gate).passed
 
 
 def test_rows_in_no_order_are_judged_in_the_order_of_time(warehouse, batch):

@@ -1,10 +1,13 @@
 """Landing twice lands once; a correction is kept beside what it corrects; what was refused is forgotten."""
 
 import datetime as dt
+import os
 from decimal import Decimal
 from pathlib import Path
 
 import pytest
+
+from trading.errors import InputUnusable
 
 NAME = "XBTUSD_15.csv"
 START_S = 1_672_531_200
@@ -146,3 +149,137 @@ def test_a_batch_says_what_it_holds(landed):
 def test_a_long_report_is_shortened(landed):
     report = landed({NAME: line(0, 100) + "x\n" * 50})
     assert len(report.sentences) == 1 + 20
+
+
+BROKEN = b"404 not found"
+
+
+@pytest.fixture
+def inbox(tmp_path):
+    """A folder with a good file, a broken zip and a page that is no CSV, all at rest."""
+    folder = tmp_path / "inbox"
+    folder.mkdir()
+    put(folder / NAME, line(0, 100).encode())
+    put(folder / "bad.zip", BROKEN)
+    put(folder / "ETHUSD_15.csv", b"<html>\n</html>\n")
+    return folder
+
+
+def put(path, content):
+    path.write_bytes(content)
+    hours_ago = FETCHED.timestamp() - 7_200
+    os.utime(path, (hours_ago, hours_ago))
+
+
+def refused(report):
+    return {refusal.name: refusal.is_new for refusal in report.refusals}
+
+
+@pytest.mark.parametrize("is_inbox", [False, True])
+def test_what_can_not_be_used_is_refused_beside_what_lands(is_inbox, landed, inbox, ask):
+    report = landed(inbox, is_inbox=is_inbox)
+    assert (report.rows_read, report.rows_landed, report.state) == (1, 1, "landed")
+    assert refused(report) == {"bad.zip": True, "ETHUSD_15.csv": True}
+    assert ask("select state, path, rows_read from raw.batches order by path") == [
+        ("landed", str(inbox), 1),
+        ("refused", str(inbox / "ETHUSD_15.csv"), 2),
+        ("refused", str(inbox / "bad.zip"), 0),
+    ]
+    assert ask("select detail from raw.batches where path like '%.zip'") == [
+        ("It is a broken zip: File is not a zip file.",)
+    ]
+    with pytest.raises(InputUnusable, match=r"2 file\(s\) .*the rest is in batch .*bad\.zip was refused"):
+        report.raise_new_refusals()
+
+
+def test_an_inbox_tries_what_it_refused_not_again_but_keeps_mentioning_it(landed, judged, inbox, ask):
+    first = landed(inbox, is_inbox=True)
+    judged("validated")
+    again = landed(inbox, is_inbox=True, fetched_at=FETCHED + DAY)
+    assert (again.already_landed, again.batch_id) == (True, first.batch_id)
+    assert refused(again) == {"bad.zip": False, "ETHUSD_15.csv": False}
+    again.raise_new_refusals()
+    assert sum("was refused before and was not tried again" in sentence for sentence in again.sentences) == 2
+    assert ask("select count(*), count(distinct fetched_at) from raw.batches") == [(3, 1)]
+
+
+def test_a_new_file_lands_beside_what_was_refused_before(landed, judged, inbox):
+    landed(inbox, is_inbox=True)
+    judged("validated")
+    put(inbox / "SOLUSD_15.csv", line(0, 100).encode())
+    report = landed(inbox, is_inbox=True, fetched_at=FETCHED + DAY)
+    assert counts(report) == (2, 1, 1, 0, 0)
+    assert set(refused(report).values()) == {False}
+
+
+@pytest.mark.parametrize("name", ["bad.zip", "ETHUSD_15.csv"])
+def test_other_content_under_a_refused_name_is_tried(name, landed, inbox):
+    landed(inbox, is_inbox=True)
+    put(inbox / name, b"500 internal error\n")
+    report = landed(inbox, is_inbox=True, fetched_at=FETCHED + DAY)
+    assert [other for other, is_new in refused(report).items() if is_new] == [name]
+
+
+def test_a_mended_file_lands(landed, inbox, candles, judged):
+    landed(inbox, is_inbox=True)
+    judged("validated")
+    put(inbox / "ETHUSD_15.csv", line(1, 101).encode())
+    landed(inbox, is_inbox=True, fetched_at=FETCHED + DAY)
+    judged("validated")
+    assert candles() == {0: Decimal(100), 1: Decimal(101)}
+
+
+@pytest.mark.parametrize("name", ["bad.zip", "ETHUSD_15.csv"])
+def test_who_names_a_refused_file_has_it_tried_again(name, landed, inbox, ask):
+    landed(inbox, is_inbox=True)
+    report = landed(inbox / name, fetched_at=FETCHED + DAY)
+    assert (report.state, refused(report)) == ("refused", {name: True})
+    assert ask(f"select count(*), max(fetched_at) from raw.batches where path like '%{name}'") == [(1, FETCHED + DAY)]
+    assert ask("select count(*) from raw.quarantine") == [(2,)]
+
+
+def test_an_inbox_of_refused_files_alone_stays_quiet_about_them(landed, inbox, ask):
+    (inbox / NAME).unlink()
+    first = landed(inbox, is_inbox=True)
+    again = landed(inbox, is_inbox=True, fetched_at=FETCHED + DAY)
+    assert (first.state, again.state, again.rows_quarantined) == ("refused", "refused", 2)
+    again.raise_new_refusals()
+    assert ask("select count(*) from raw.batches") == [(2,)]
+
+
+def test_two_copies_of_a_bad_file_are_one_refusal(landed, ask):
+    page = "<html>\n</html>\n"
+    report = landed(
+        {"q1/XBTUSD_15.csv": page, "q2/XBTUSD_15.csv": page, "a.zip": BROKEN, "b.zip": BROKEN, NAME: line(0, 100)}
+    )
+    assert list(refused(report)) == ["a.zip", "q1/XBTUSD_15.csv"]
+    assert ask("select file, count(*) from raw.quarantine group by file order by file") == [
+        ("q1/XBTUSD_15.csv", 2),
+        ("q2/XBTUSD_15.csv", 2),
+    ]
+
+
+def test_files_that_were_refused_together_are_not_tried_again_by_an_inbox(landed, tmp_path):
+    inbox = tmp_path / "inbox"
+    for folder, close in (("q1", 100), ("q2", 101)):
+        (inbox / folder).mkdir(parents=True)
+        put(inbox / folder / NAME, line(0, close).encode())
+    landed(inbox, is_inbox=True)
+    again = landed(inbox, is_inbox=True, fetched_at=FETCHED + DAY)
+    assert refused(again) == {"inbox": False}
+
+
+def test_what_the_checks_refused_is_tried_again_even_by_an_inbox(landed, judged, tmp_path):
+    inbox = tmp_path / "inbox"
+    inbox.mkdir()
+    put(inbox / NAME, line(0, 100).encode())
+    landed(inbox, is_inbox=True)
+    judged("refused")
+    assert landed(inbox, is_inbox=True, fetched_at=FETCHED + DAY).state == "landed"
+
+
+def test_a_report_names_what_was_asked_for_not_what_landed_it_before(landed, tmp_path):
+    landed({NAME: line(0, 100)})
+    (tmp_path / "mine").mkdir()
+    put(tmp_path / "mine" / NAME, line(0, 100).encode())
+    assert landed(tmp_path / "mine").sentences[0].startswith("mine holds what batch")

@@ -9,8 +9,11 @@ import sys
 import duckdb
 import pytest
 
-from trading.errors import SetupFailed
+from trading.errors import CheckFailed, SetupFailed
+from warehouse import ledger
 from warehouse.connection import publish, reading, unit_of_work
+from warehouse.gate.clearance import clear
+from warehouse.schema import SCHEMA_VERSION
 
 LIMITS = {"lock_wait_s": 5.0, "memory_limit": "200MB", "threads": 1}
 NOW = dt.datetime(2026, 11, 22, 12, tzinfo=dt.UTC)
@@ -40,6 +43,8 @@ def places(tmp_path):
 def write(build, number):
     with unit_of_work(build, **LIMITS) as connection:
         connection.execute("create or replace table marts.numbers as select ?::integer as one", [number])
+        ledger.create_table(connection)
+        clear(connection)
 
 
 def published(places, at=NOW):
@@ -95,6 +100,7 @@ def test_a_publish_that_is_killed_leaves_a_whole_file_and_no_rubbish_after_the_n
     build, target = places
     with unit_of_work(build, **LIMITS) as connection:
         connection.execute("create table marts.many as select hash(n) as value from range(2_000_000) as t(n)")
+    write(build, 1)
     published(places)
     for number in range(kills):
         process = subprocess.Popen(
@@ -109,6 +115,57 @@ def test_a_publish_that_is_killed_leaves_a_whole_file_and_no_rubbish_after_the_n
             assert connection.execute("select count(*) from marts.many").fetchall() == [(2_000_000,)]
     published(places)
     assert [path.name for path in target.parent.iterdir()] == [target.name]
+
+
+def test_a_change_that_its_checks_have_not_seen_is_not_published(places):
+    write(places[0], 1)
+    published(places)
+    with unit_of_work(places[0], **LIMITS) as connection:
+        connection.execute("insert into meta.stages values ('marts.numbers', 'r', '{}', 'c', 1)")
+        connection.execute("update marts.numbers set one = 2")
+    with pytest.raises(CheckFailed, match="Not published"):
+        published(places)
+    with reading(places[1]) as connection:
+        assert connection.execute("from marts.numbers").fetchall() == [(1,)]
+        assert connection.execute("select count(*) from meta.publication").fetchall() == [(1,)]
+
+
+def test_a_build_that_was_never_checked_is_not_published(places):
+    with unit_of_work(places[0], **LIMITS):
+        pass
+    with pytest.raises(CheckFailed, match="Not published"):
+        published(places)
+    assert not places[1].exists()
+
+
+@pytest.mark.parametrize(
+    ("version", "said"),
+    [
+        (SCHEMA_VERSION - 1, r"older than this code .* run `make run` to publish it anew\.$"),
+        (SCHEMA_VERSION + 1, r"newer than this code .* bring this checkout up to date\.$"),
+    ],
+    ids=["older", "newer"],
+)
+def test_a_file_of_another_schema_is_refused_in_one_sentence(version, said, tmp_path):
+    path = tmp_path / "slipway.duckdb"
+    with duckdb.connect(str(path)) as connection:
+        connection.execute("create schema meta")
+        connection.execute("create table meta.publication (schema_version integer)")
+        connection.execute("insert into meta.publication values (?)", [version])
+    with pytest.raises(SetupFailed, match=said), reading(path):
+        pass
+
+
+def test_a_file_that_nobody_published_is_refused(tmp_path):
+    duckdb.connect(str(tmp_path / "other.duckdb")).close()
+    with pytest.raises(SetupFailed, match="no published warehouse"), reading(tmp_path / "other.duckdb"):
+        pass
+
+
+def test_a_file_that_is_no_database_is_refused(tmp_path):
+    (tmp_path / "slipway.duckdb").write_bytes(b"these are not the bytes you are looking for" * 100)
+    with pytest.raises(SetupFailed, match="can't be opened"), reading(tmp_path / "slipway.duckdb"):
+        pass
 
 
 def test_there_must_be_something_to_publish(places):

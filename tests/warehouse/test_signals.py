@@ -11,9 +11,11 @@ import pytest
 
 from trading.errors import CheckFailed, InputUnusable, SetupFailed
 from trading.indicators import Need
+from warehouse.connection import reading
 from warehouse.features import write_indicators
+from warehouse.schema import SCHEMA_VERSION
 from warehouse.signals import CONTRACT, read_signals
-from warehouse.strategies import load_strategy, look_ahead_offenders, lookback_offenders, run_strategy
+from warehouse.strategies import load_strategy, look_ahead_offenders, lookback_offenders, publication, run_strategy
 
 ROOT = Path(__file__).resolve().parents[2]
 CROSS = ROOT / "sql" / "marts" / "signals_ema_cross.sql"
@@ -68,6 +70,8 @@ def published(candles, tmp_path_factory) -> Path:
         connection.register("given", candles)
         connection.execute("create table marts.candles as from given")
         write_indicators(connection, "features.indicators", (Need("atr", 14), Need("ema", 20), Need("ema", 50)))
+        connection.execute("create schema meta")
+        connection.execute(f"create table meta.publication as select {SCHEMA_VERSION} as schema_version")
     path.chmod(0o444)
     return path
 
@@ -89,7 +93,9 @@ def variant(tmp_path: Path, *replacements: tuple[str, str]) -> Path:
 
 
 def run(path: Path, published: Path, params=None, **which) -> pl.DataFrame:
-    return run_strategy(load_strategy(path, params), published, **{"timeframe": "15m", "instruments": BOTH, **which})
+    chosen = {"timeframe": "15m", "instruments": BOTH, **which}
+    with publication(published) as connection:
+        return run_strategy(load_strategy(path, params), connection, **chosen)
 
 
 def test_a_cross_gives_the_columns_and_values_of_the_contract(published):
@@ -245,3 +251,25 @@ def test_stored_signals_are_read_as_they_were_made(published, tmp_path):
         assert len(read_signals(connection, "marts.signals_mine", timeframe="15m", instruments=())) == 0
         with pytest.raises(InputUnusable, match="signals_other"):
             read_signals(connection, "marts.signals_other", timeframe="15m")
+
+
+def test_strategies_run_with_the_settings_of_every_connection(published):
+    names = ("TimeZone", "python_enable_replacements", "preserve_insertion_order", "autoinstall_known_extensions")
+    listed = ", ".join(f"current_setting('{name}')" for name in names)
+    with publication(published) as here, reading(published) as there:
+        assert here.execute(f"select {listed}").fetchone() == there.execute(f"select {listed}").fetchone()
+
+
+def test_strategies_do_not_run_over_what_other_code_published(tmp_path):
+    path = tmp_path / "slipway.duckdb"
+    with duckdb.connect(str(path)) as connection:
+        connection.execute("create schema meta")
+        connection.execute(f"create table meta.publication as select {SCHEMA_VERSION + 1} as schema_version")
+    with pytest.raises(SetupFailed, match="newer than this code"):
+        run(CROSS, path)
+
+
+def test_strategies_do_not_run_over_what_is_no_database(tmp_path):
+    (tmp_path / "slipway.duckdb").write_bytes(b"these are not the bytes you are looking for" * 100)
+    with pytest.raises(SetupFailed, match="can't be opened"):
+        run(CROSS, tmp_path / "slipway.duckdb")

@@ -9,6 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from trading.errors import CheckFailed, InputUnusable
+from warehouse import features
 from warehouse.builds import build
 from warehouse.stages import load_stages
 
@@ -233,6 +234,25 @@ def test_an_edited_file_is_built_again_and_those_who_read_it(sql, warehouse):
         "features.indicators": "unchanged",
         "marts.changes": "updated",
         "marts.calm": "rebuilt",
+    }
+
+
+def test_features_are_computed_anew_when_the_code_that_computes_them_changes(sql, warehouse, tmp_path, monkeypatch):
+    land(warehouse, calm_rows(30))
+    build(warehouse, load_stages(sql))
+    before = tables(warehouse)
+    warehouse.execute("update features.indicators set ema_20 = -1")  # as other code would have computed it
+    assert outcomes(build(warehouse, load_stages(sql)))["features.indicators"] == "unchanged"
+    (tmp_path / "indicators.py").write_text("# other code\n", encoding="utf-8")
+    monkeypatch.setattr(features, "SOURCES", (*features.SOURCES, tmp_path / "indicators.py"))
+    assert outcomes(build(warehouse, load_stages(sql)))["features.indicators"] == "updated"
+    assert tables(warehouse) == before
+
+
+def test_the_code_of_features_is_that_of_the_table_and_of_the_indicators():
+    assert {path.relative_to(ROOT).as_posix() for path in features.SOURCES} == {
+        "trading/indicators.py",
+        "warehouse/features.py",
     }
 
 

@@ -1,7 +1,7 @@
 """Money and positions: what fills, prices, days and transfers do to the books. Exact: no rounding is ever lost."""
 
 from trading.compiled import rule
-from trading.model import DAY_US, Event, EventKind, Phase, Role, Rules, Slot, State, equity_e8, scaled
+from trading.model import DAY_US, Decision, Event, EventKind, Phase, Role, Rules, Slot, State, equity_e8, scaled
 
 WHOLE = 1 << 62  # lots: more than any order has
 
@@ -58,11 +58,12 @@ def bought(slot: Slot, event: Event, rules: Rules) -> Slot:
 def sold(slot: Slot, event: Event, rules: Rules) -> Slot:
     """`slot` without the lots of an exit's fill.
 
-    The cost leaves in proportion, rounded down; the remainder leaves with the last lot, so a whole trade adds up.
+    The cost leaves in proportion, and the remainder with the last lot, so a whole trade adds up. Rounded so that what
+    stays lies between the same two ticks as before (see `entry_price`): the levels don't move.
     """
     assert event.side == -slot.side, "an exit on the same side"
     assert event.lots <= slot.lots, "more closed than held"
-    cost = scaled(slot.cost_e8, event.lots, slot.lots)
+    cost = slot.side * scaled(slot.side * slot.cost_e8, event.lots, slot.lots)
     gained = slot.side * (notional_e8(event.price, event.lots, rules) - cost)
     filled = slot._replace(
         lots=slot.lots - event.lots, cost_e8=slot.cost_e8 - cost, realized_e8=slot.realized_e8 + gained
@@ -72,7 +73,10 @@ def sold(slot: Slot, event: Event, rules: Rules) -> Slot:
 
 @rule
 def book_dead_order(state: State, event: Event) -> State:
-    """An order of this trade was refused, or is gone with lots unfilled. What it filled before is held."""
+    """An order of this trade was refused, or is gone with lots unfilled. What it filled before is held.
+
+    That an entry expired unfilled is the last word on its signal.
+    """
     if event.kind != EventKind.REFUSED and event.kind != EventKind.CANCELLED:
         return state
     slot = state.slot
@@ -81,7 +85,9 @@ def book_dead_order(state: State, event: Event) -> State:
     if event.role != Role.ENTRY:
         return state._replace(slot=without_order(slot, event.role, WHOLE))
     phase = Phase.OPEN.value if slot.phase == Phase.ENTERING else slot.phase
-    return state._replace(slot=slot._replace(phase=phase, wanted_lots=0))
+    expired = event.reason == Decision.EXPIRED and slot.entered_at == 0
+    decision = Decision.EXPIRED.value if expired else slot.decision
+    return state._replace(slot=slot._replace(phase=phase, wanted_lots=0, decision=decision))
 
 
 @rule

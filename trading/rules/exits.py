@@ -12,13 +12,13 @@ def protect(state: State, event: Event, rules: Rules) -> State:
     """The stop covers all that is held, from the first partial fill on; each fill of the entry sets the levels.
 
     Levels are distances from the actual entry (I06). Orders that rest already are edited in place: the position is
-    never without (I02).
+    never without (I02). What an exit has closed, the targets can't close any more (I09).
     """
     slot = state.slot
     if event.kind != EventKind.FILL or slot.lots == 0 or slot.phase == Phase.CLOSING:
         return state
     if event.role != Role.ENTRY:
-        return state._replace(slot=slot._replace(stop_lots=slot.lots))
+        return state._replace(slot=within_position(slot._replace(stop_lots=slot.lots), rules))
     return state._replace(
         slot=slot._replace(
             stop_lots=slot.lots,
@@ -29,6 +29,25 @@ def protect(state: State, event: Event, rules: Rules) -> State:
             target_4_lots=target_lots(slot, 4, rules),
         )
     )
+
+
+@rule
+def within_position(slot: Slot, rules: Rules) -> Slot:
+    """`slot` with targets that together close no more than is held (I09): the first ones keep their lots, the rest
+    goes to the next."""
+    first = affordable(slot.target_1_lots, slot.lots, rules)
+    second = affordable(slot.target_2_lots, slot.lots - first, rules)
+    third = affordable(slot.target_3_lots, slot.lots - first - second, rules)
+    fourth = affordable(slot.target_4_lots, slot.lots - first - second - third, rules)
+    return slot._replace(target_1_lots=first, target_2_lots=second, target_3_lots=third, target_4_lots=fourth)
+
+
+@rule
+def affordable(resting: int, left: int, rules: Rules) -> int:
+    """What of a resting target `left` lots allow; an order can't be reduced below the venue's minimum (I24)."""
+    if resting <= left:
+        return resting
+    return left if left >= rules.minimum_lots else 0
 
 
 @rule

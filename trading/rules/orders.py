@@ -34,7 +34,7 @@ def orders_for(state: State, resting: Slot, event: Event, rules: Rules) -> tuple
     for role in range(Role.ENTRY.value, Role.EXIT.value + 1):
         before, after = order_lots(resting, role), order_lots(slot, role)
         if after > 0 and (after != before or (moved and has_level(role))):
-            intents = with_intent(intents, order(slot, event.instrument, role, before, after, rules))
+            intents = with_intent(intents, order(slot, event, role, before, after, rules))
     for role in range(Role.ENTRY.value, Role.EXIT.value + 1):
         if order_lots(slot, role) == 0 and order_lots(resting, role) > 0:
             intents = with_intent(intents, cancellation(resting, event.instrument, role))
@@ -65,12 +65,15 @@ def has_level(role: int) -> bool:
 
 
 @rule
-def order(slot: Slot, instrument: int, role: int, before: int, after: int, rules: Rules) -> Intent:
-    """One order to place or to edit. More to exit is another market order; what has a level is edited in place."""
+def order(slot: Slot, event: Event, role: int, before: int, after: int, rules: Rules) -> Intent:
+    """One order to place or to edit. More to exit is another market order; what has a level is edited in place.
+
+    Only an entry expires: what ends a position, or protects it, waits as long as it takes.
+    """
     waits = has_level(role)
     return NO_INTENT._replace(
         kind=IntentKind.EDIT if waits and before > 0 else IntentKind.PLACE,
-        instrument=instrument,
+        instrument=event.instrument,
         role=role,
         order_type=order_type(role),
         side=slot.side if role == Role.ENTRY else -slot.side,
@@ -79,6 +82,7 @@ def order(slot: Slot, instrument: int, role: int, before: int, after: int, rules
         reduce_only=0 if role == Role.ENTRY else 1,
         signal_at=slot.signal_at,
         revision=slot.revision,
+        expires_at=event.at + rules.max_entry_delay_us if role == Role.ENTRY else 0,
     )
 
 

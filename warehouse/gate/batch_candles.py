@@ -1,37 +1,57 @@
 """`temp.batch_candles`: the candles of one batch as they would stand in the warehouse, each beside the one before it.
 
-A batch of corrections has candles far apart, with good ones between them that an earlier batch landed. So the rows are
-the batch's own (`is_new`) and, between the first and the last of each series, the validated ones that it leaves as they
-are. `previous_*` is the candle before, null at the start of a series.
+A batch of corrections has candles far apart, with good ones between them that an earlier batch landed, and a batch of
+one new candle has nothing to compare it with. So the rows are, of each series:
+
+- the batch's own (`is_new`);
+- the validated ones that it leaves as they are, between its first and its last: with its own they are `is_within`;
+- the validated ones at most `NEAR_CANDLES` before its first or after its last. They only lend their prices: no rule
+  counts them, and a hole between them and the batch is no fault of the batch (`marts.candle_gaps` lists it).
+
+`previous_close` is of the row before, null at the start of a series, and `previous_opened_at` too if that row is
+within. A pair of rows is the batch's to answer for (`is_judged`) when one of the two is new.
 """
 
 import duckdb
 
 BATCH_CANDLES = "temp.batch_candles"
 
+# Near enough for its close to say what a candle's prices may be: five hours of 15m candles, twenty days of daily ones.
+NEAR_CANDLES = 20
+
 _VALUES = "series_id, file_id, candle_us, opened_at, open, high, low, close, volume, trades"
 
 _NEW = f"""
-    select {_VALUES}, true as is_new
+    select {_VALUES}
     from raw.candle_rows join series_files using (file_id) where is_of_batch
 """
 
-# Rows of other validated batches that the batch does not replace, inside its spans.
+# Rows of other validated batches that the batch does not replace, inside its spans and near their ends.
 _KEPT = f"""
     with new as ({_NEW}),
     spans as (
-        select series_id, min(opened_at) as first_at, max(opened_at) as last_at from new group by series_id
+        select
+            series_id,
+            min(opened_at) as first_at,
+            max(opened_at) as last_at,
+            make_timestamptz(epoch_us(min(opened_at)) - {NEAR_CANDLES} * any_value(candle_us)) as near_from,
+            make_timestamptz(epoch_us(max(opened_at)) + {NEAR_CANDLES} * any_value(candle_us)) as near_to
+        from new group by series_id
     ),
     around as (
-        select {_VALUES}, false as is_new
+        select {_VALUES}, false as is_new, opened_at between first_at and last_at as is_within
         from raw.candle_rows join series_files using (file_id) join spans using (series_id)
-        where not is_of_batch and opened_at between first_at and last_at
+        where not is_of_batch and opened_at between near_from and near_to
         qualify row_number() over (partition by series_id, opened_at order by file_id desc) = 1
     )
-    from new
+    select *, true as is_new, true as is_within from new
     union all
     from around anti join new using (series_id, opened_at)
 """
+
+# Two windows more, over millions of rows, would say of a first load what is known.
+_ALL_NEW = "true as is_new, true as is_within, true as was_new, true as was_within"
+_OF_THE_ROW_BEFORE = "lag(is_new) over () as was_new, lag(is_within) over () as was_within"
 
 
 def take_batch_candles(connection: duckdb.DuckDBPyConnection, batch_id: str) -> None:
@@ -54,12 +74,14 @@ def take_batch_candles(connection: duckdb.DuckDBPyConnection, batch_id: str) -> 
                 *,
                 series_id = lag(series_id) over () as has_previous,
                 lag(opened_at) over () as opened_before,
-                lag(close) over () as close_before
+                lag(close) over () as close_before,
+                {_ALL_NEW if is_alone else _OF_THE_ROW_BEFORE}
             from candles
         )
         select
-            {_VALUES}, is_new,
-            case when has_previous then opened_before end as previous_opened_at,
+            {_VALUES}, is_new, is_within,
+            is_new or (has_previous and was_new) as is_judged,
+            case when has_previous and was_within then opened_before end as previous_opened_at,
             case when has_previous then close_before end as previous_close
         from beside
         """

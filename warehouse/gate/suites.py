@@ -34,8 +34,12 @@ class Measure(NamedTuple):
     is_strict: bool = False  # the lowest value itself is out of range
 
 
+_REFERENCE = "nullif(coalesce(previous_close, open), 0)::double"
+_TOP = "greatest(open, close, previous_close)::double"
+_BOTTOM = "nullif(least(open, close, previous_close), 0)::double"
+
 MEASURES = (
-    Measure("candles", "count(*)", lowest=1),
+    Measure("candles", "count(*) filter (is_within)", lowest=1),
     Measure(
         "values_missing",
         "count(*) * 6 - count(opened_at) - count(open) - count(high) - count(low) - count(close) - count(volume)",
@@ -55,18 +59,23 @@ MEASURES = (
     ),
     Measure(
         "most_candles_to_previous",
-        "coalesce(max(epoch_us(opened_at) - epoch_us(previous_opened_at)) / any_value(candle_us), 1)",
+        "coalesce("
+        "max(epoch_us(opened_at) - epoch_us(previous_opened_at)) filter (is_within and is_judged)"
+        " / any_value(candle_us), 1)",
         highest="max_gap_candles",
     ),
     Measure(
         "highest_jump",
-        # A price of zero is another measure's matter; here it would be a jump without end.
-        "coalesce(max(greatest(open, previous_close)::double / nullif(least(open, previous_close)::double, 0)), 1)",
+        # As in `no_jump`. A price of zero is another measure's matter; here it would be a jump without end.
+        f"coalesce(max(greatest({_TOP} / {_REFERENCE}, high::double / {_TOP}, {_REFERENCE} / {_BOTTOM},"
+        f" {_BOTTOM} / nullif(low, 0)::double)) filter (is_judged), 1)",
         highest="max_jump_ratio",
     ),
     Measure(
         "missing_share",
-        "1 - count(*) / ((epoch_us(max(opened_at)) - epoch_us(min(opened_at))) / any_value(candle_us) + 1)",
+        "1 - count(*) filter (is_within) / ("
+        "(epoch_us(max(opened_at) filter (is_within)) - epoch_us(min(opened_at) filter (is_within)))"
+        " / any_value(candle_us) + 1)",
         highest="max_missing_share",
     ),
     Measure(

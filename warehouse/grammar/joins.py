@@ -38,6 +38,11 @@ def bound_columns(join: Node) -> frozenset[str]:
     return frozenset(column.lower() for column in join["using_columns"]) | {column for column in terms if column}
 
 
+def read_as_known(join: Node) -> bool:
+    """Whether the right side of a join gives only rows that were known by the time of the left one."""
+    return join["ref_type"] == "ASOF" and "known_at" in bound_columns(join)
+
+
 def aliases_of(table: Node) -> frozenset[str]:
     """Names by which a statement calls the rows of a table reference, lower case."""
     if table["type"] == "JOIN":

@@ -4,7 +4,8 @@ A signal must not change when later candles arrive, and it must come out the sam
 and from the few candles of a live close. So the check holds this invariant for every row of every step of a file:
 *all that the row says was known at the row's own `closed_at`, and depends on a counted number of candles before it.*
 
-- base rows hold it: `marts.candles`, `features.*`;
+- base rows hold it: `marts.candles`, `features.indicators`;
+- rows of any other `features.*` may be known after their close, so they enter at the right of an as-of join only;
 - a window holds it if it runs inside one series, in the order of time, over a counted number of rows up to its own;
 - a window over all rows of the same close (`partition by …, closed_at`) holds it too: a cross-section;
 - a join holds it if both sides close at the same time, or the right side is the last one *known* by then (as-of);
@@ -23,7 +24,7 @@ from dataclasses import dataclass
 from trading.errors import InputUnusable
 from trading.indicators import is_indicator_column, parse_need
 from warehouse.grammar.headers import Header
-from warehouse.grammar.joins import aliases_of, bound_columns, join_faults, newest_aliases
+from warehouse.grammar.joins import aliases_of, bound_columns, join_faults, newest_aliases, read_as_known
 from warehouse.grammar.parameters import Value
 from warehouse.grammar.trees import Node, line_at, nodes, parse_select
 from warehouse.grammar.vocabulary import (
@@ -34,6 +35,7 @@ from warehouse.grammar.vocabulary import (
     FRAMED,
     FUNCTIONS,
     KEPT_COLUMNS,
+    KNOWN_AT_CLOSE,
     OPERATIONS,
     OPERATORS,
     PROVENANCE,
@@ -63,6 +65,7 @@ class _File:
     integers: Mapping[str, int]  # values of the integer parameters, which may bound windows
     tables: frozenset[str]  # names by which the file calls rows
     features: frozenset[str]  # columns of features.indicators that the header asks for
+    as_known: frozenset[int]  # offsets of the tables of which a join takes only what was known by then
 
 
 def strategy_lint(sql: str, header: Header, values: Mapping[str, Value], name: str) -> tuple[Refusal, ...]:
@@ -79,6 +82,7 @@ def strategy_lint(sql: str, header: Header, values: Mapping[str, Value], name: s
         integers={key: value for key, value in values.items() if type(value) is int},
         tables=frozenset(_table_names(tree)),
         features=frozenset(parse_need(need).column for need in header.needs),
+        as_known=frozenset(_tables_as_known(tree)),
     )
     found = {(offset, what, rule) for offset, what, rule in _visit(tree, 0, file)}
     if header.lookback is None:
@@ -136,7 +140,7 @@ def _faults(node: Node, file: _File) -> Iterator[tuple[str, str]]:
     if "class" in node:
         yield from _expression_faults(node, file)
     elif isinstance(node.get("type"), str):
-        yield from _structure_faults(node)
+        yield from _structure_faults(node, file)
 
 
 def _expression_faults(node: Node, file: _File) -> Iterator[tuple[str, str]]:
@@ -275,7 +279,7 @@ def _star_faults(node: Node) -> Iterator[tuple[str, str]]:
         yield "* with replace, rename or a pattern", "form"
 
 
-def _structure_faults(node: Node) -> Iterator[tuple[str, str]]:
+def _structure_faults(node: Node, file: _File) -> Iterator[tuple[str, str]]:
     kind = node["type"]
     if kind == "RECURSIVE_CTE_NODE":
         yield "with recursive", "recursive"
@@ -290,7 +294,7 @@ def _structure_faults(node: Node) -> Iterator[tuple[str, str]]:
     elif kind == "SET_OPERATION_NODE" and node["setop_type"] != "UNION_BY_NAME":
         yield node["setop_type"].lower(), "set-operation"
     elif kind == "BASE_TABLE":
-        yield from _table_faults(node)
+        yield from _table_faults(node, file)
     elif kind == "SELECT_NODE":
         yield from _select_faults(node)
     elif kind == "JOIN":
@@ -299,12 +303,15 @@ def _structure_faults(node: Node) -> Iterator[tuple[str, str]]:
         yield "columns renamed by a list", "time-column"
 
 
-def _table_faults(node: Node) -> Iterator[tuple[str, str]]:
+def _table_faults(node: Node, file: _File) -> Iterator[tuple[str, str]]:
     schema, table = node["schema_name"].lower(), node["table_name"].lower()
     allowed = schema == "features" or (schema, table) == ("marts", "candles")
     own = not schema and table.isidentifier()  # `from 'x.csv'` reads a file; an unknown CTE fails by itself
     if node["catalog_name"] or node["at_clause"] or not (allowed or own):
         yield ".".join(filter(None, (node["catalog_name"], schema, table))), "input"
+    is_late = schema == "features" and f"features.{table}" not in KNOWN_AT_CLOSE
+    if is_late and node["query_location"] not in file.as_known:
+        yield f"{schema}.{table}", "late-feature"
 
 
 def _select_faults(node: Node) -> Iterator[tuple[str, str]]:
@@ -369,3 +376,9 @@ def _table_names(tree: Node) -> Iterator[str]:
     for node in nodes(tree):
         if node.get("type") in ("BASE_TABLE", "SUBQUERY") and "class" not in node:
             yield from aliases_of(node)
+
+
+def _tables_as_known(tree: Node) -> Iterator[int]:
+    for node in nodes(tree):
+        if node.get("type") == "JOIN" and read_as_known(node) and node["right"]["type"] == "BASE_TABLE":
+            yield node["right"]["query_location"]

@@ -12,6 +12,9 @@ def _words(text: str) -> frozenset[str]:
 SERIES = frozenset({"instrument", "timeframe"})
 TIME_COLUMNS = frozenset({"opened_at", "closed_at", "known_at"})
 KEPT_COLUMNS = frozenset({"instrument", "timeframe", "opened_at", "closed_at"})
+# Features whose rows are known at their own close. Any other may be known later: a swing shows after the candles that
+# confirm it, say.
+KNOWN_AT_CLOSE = frozenset({"features.indicators"})
 
 OPERATORS = _words("+ - * / // % ** ^ || ~~ !~~ ~~* !~~*")
 FUNCTIONS = _words(
@@ -75,6 +78,8 @@ ADVICE = {
     "join": "join on columns of the same name, closed_at among them (`using (instrument, timeframe, closed_at)`), or "
     "`asof join` on `left.closed_at >= right.known_at`",
     "lag": "its distance must be a count written out (`lag(x, 3)`) or an integer parameter: a negative one looks ahead",
+    "late-feature": "its rows may be known after they close; read it in one place only, at the right of an "
+    "`asof join` on `left.closed_at >= right.known_at`",
     "limit": "which rows are cut off depends on the rows that come later; filter with `where` instead",
     "look-ahead": "it reads later candles; read earlier ones, with `lag` or a frame that ends at the current row",
     "lookback": "the header must promise at least as many candles: `-- lookback: 50 candles`",

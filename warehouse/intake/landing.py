@@ -3,24 +3,43 @@
     rows_read = rows_landed + rows_unchanged + rows_revised + rows_quarantined
 
 `raw` only grows. A row that says what a validated batch said already is not stored again; one that says otherwise is
-stored beside it, and the newest validated batch wins in `staging`.
+stored beside it, and the newest validated batch wins in `staging`. A file without one usable candle is no part of the
+batch: it is refused on its own, beside it.
 """
 
-import hashlib
-import json
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict
+from dataclasses import dataclass, replace
 from datetime import datetime
 from pathlib import Path
 
 import duckdb
 
 from trading.errors import InputUnusable
-from warehouse.batches import BatchReport, FileReport, SeriesSpan, find_batch, forget_refused
+from warehouse.batches import (
+    BatchReport,
+    FileReport,
+    Refusal,
+    SeriesSpan,
+    add_batch,
+    find_batch,
+    find_refusal,
+    forget_refused,
+)
 from warehouse.intake import archives
-from warehouse.intake.archives import Archive, SeriesOf
+from warehouse.intake.archives import Archive, SeriesOf, Unusable, has_changed
 from warehouse.intake.layouts import ColumnMap, survey
 from warehouse.intake.reading import Surveyed, read_files
+from warehouse.intake.refusals import (
+    STAGED,
+    Origin,
+    content_hash,
+    first_rejects,
+    keep_lines,
+    known_refusals,
+    refuse_files,
+    refuse_together,
+    refuse_unopened,
+)
 from warehouse.intake.repeats import SAME_VALUES, set_repeats_aside, unsorted_files
 from warehouse.schema import TIMEFRAME_US
 
@@ -36,35 +55,40 @@ def land(
     columns: ColumnMap | None,
     fetched_at: datetime,
     scratch: Path,
+    is_inbox: bool = False,
 ) -> BatchReport:
-    """Land what lies at `path`: a CSV file, a zip, or a folder of either.
+    """Land what lies at `path`: a CSV file, a zip, or a folder of either, chosen by the rules of `archives`.
 
     `series_of` reads instrument and timeframe off a file's name. Content that an earlier batch has landed is not
-    landed twice: a report of that batch comes back, with `already_landed`.
+    landed twice: a report of that batch comes back, with `already_landed`. Files that can't be used are `refusals` of
+    the report: the caller commits, and then raises them. Of an inbox, a file that was written to within the last minute
+    is left for the next look, and what was refused before is not tried again.
 
     Raises:
-        InputUnusable: there is no candle in it at all; names file and reason. Nothing was landed.
+        InputUnusable: there is nothing that could be landed or refused. Nothing was written.
         SetupFailed: no room to unpack a zip.
     """
-    with archives.opened(path, _stated_first(series_of, columns), scratch) as archive:
-        files, empty = _survey(archive, columns, _next_file_id(connection))
-        if not files:
-            raise InputUnusable(f"{path} can't be used: {' '.join(empty)} Nothing was landed.")
-        content = _content_hash(files, columns)
-        earlier = find_batch(connection, content)
-        if earlier is not None:
-            return earlier
-        forget_refused(connection, content)
-        read_files(connection, files, round(fetched_at.timestamp() * 1_000_000))
-        unsorted = unsorted_files(connection)
-        agreeing = set_repeats_aside(connection, files, unsorted)
-    _refuse_without_candles(connection, path)
-    _compare_with_landed(connection)
-    reports = _file_reports(connection, files, unsorted, agreeing)
-    batch_id = f"{fetched_at:%Y%m%dT%H%M%S}-{content[:8]}"
-    report = _batch_report(connection, path, batch_id, reports, (*archive.skipped, *empty))
-    _write(connection, report, source, content, fetched_at)
+    origin = Origin(path, source, columns, fetched_at)
+    settled_at = fetched_at if is_inbox else None
+    with archives.opened(path, _stated_first(series_of, columns), scratch, settled_at) as archive:
+        found = _examine(connection, origin, archive, is_retried=not is_inbox)
+        earlier = _earlier(connection, origin, found.files)
+        if not found.files or earlier is not None:
+            return _no_news(origin, earlier, found)
+        reading = _read(connection, found.files, round(fetched_at.timestamp() * 1_000_000))
+    report = _landed(connection, origin, found, reading)
+    for table in STAGED:
+        connection.execute(f"drop table temp.{table}")
     return report
+
+
+def inbox_holds_candles(inbox: Path, series_of: SeriesOf, columns: ColumnMap | None, looked_at: datetime) -> bool:
+    """Whether landing an inbox at `looked_at` would find a file to read.
+
+    Raises:
+        InputUnusable: the column map states a timeframe that there is not.
+    """
+    return archives.holds_candles(inbox, _stated_first(series_of, columns), looked_at)
 
 
 def _stated_first(series_of: SeriesOf, columns: ColumnMap | None) -> SeriesOf:
@@ -84,6 +108,28 @@ def _stated_first(series_of: SeriesOf, columns: ColumnMap | None) -> SeriesOf:
     return series
 
 
+@dataclass(frozen=True)
+class _Found:
+    """What is to be read, and what became of everything else."""
+
+    files: tuple[Surveyed, ...]
+    skipped: tuple[str, ...]
+    refusals: tuple[Refusal, ...]
+
+
+def _examine(connection: duckdb.DuckDBPyConnection, origin: Origin, archive: Archive, *, is_retried: bool) -> _Found:
+    files, empty, unopened = _survey(archive, origin.columns, _next_file_id(connection))
+    unusable = [*archive.unusable, *unopened]
+    if not files and not unusable:
+        unusable, empty = empty, []  # an archive may well have empty files; nothing but empty ones is a fault
+    skipped = (*archive.skipped, *(f"{file.name} is empty." for file in empty))
+    refusals = refuse_unopened(connection, origin, unusable, is_retried=is_retried)
+    if not is_retried:
+        files, known = _leave_known_out(connection, origin, files)
+        refusals += known
+    return _Found(tuple(files), skipped, tuple(refusals))
+
+
 def _next_file_id(connection: duckdb.DuckDBPyConnection) -> int:
     row = connection.execute("select coalesce(max(file_id), 0) + 1 from raw.files").fetchone()
     assert row is not None
@@ -91,27 +137,113 @@ def _next_file_id(connection: duckdb.DuckDBPyConnection) -> int:
     return number
 
 
-def _survey(archive: Archive, columns: ColumnMap | None, first_id: int) -> tuple[list[Surveyed], tuple[str, ...]]:
-    """Every file that has a line in it, numbered; a sentence about each that has none."""
-    surveyed = [(source, survey(source.path, source.name, columns)) for source in archive.files]
-    found = [(source, seen) for source, seen in surveyed if seen is not None]
-    files = [Surveyed(first_id + place, source, seen) for place, (source, seen) in enumerate(found)]
-    return files, tuple(f"{source.name} is empty." for source, seen in surveyed if seen is None)
+def _survey(
+    archive: Archive, columns: ColumnMap | None, first_id: int
+) -> tuple[list[Surveyed], list[Unusable], list[Unusable]]:
+    """Every file that has a line in it, numbered; those that are empty; those that can't be opened."""
+    files: list[Surveyed] = []
+    empty: list[Unusable] = []
+    unusable: list[Unusable] = []
+    for source in archive.files:
+        try:
+            seen = survey(source.path, source.name, columns)
+        except OSError as error:
+            unusable.append(Unusable(source.name, source.path, f"It can't be read: {error.strerror or error}."))
+            continue
+        if seen is None:
+            empty.append(Unusable(source.name, source.path, "It is empty."))
+        else:
+            files.append(Surveyed(first_id + len(files), source, seen))
+    return files, empty, unusable
 
 
-def _content_hash(files: Sequence[Surveyed], columns: ColumnMap | None) -> str:
-    """Hash of what is landed: bytes, series and how columns are read, wherever the files lie."""
-    parts = [(file.source.instrument, file.source.timeframe, file.survey.digest) for file in files]
-    content = {"files": sorted(parts), "columns": asdict(columns) if columns else None}
-    return hashlib.sha256(json.dumps(content).encode()).hexdigest()
+def _leave_known_out(
+    connection: duckdb.DuckDBPyConnection, origin: Origin, files: Sequence[Surveyed]
+) -> tuple[list[Surveyed], list[Refusal]]:
+    """The files that were not refused before, each alone or all together; and the refusals of the others."""
+    known = known_refusals(connection, origin, files)
+    rest = [file for file in files if file.file_id not in known]
+    together = find_refusal(connection, content_hash(rest, origin.columns), origin.path.name)
+    return ([], [*known.values(), together]) if together else (rest, list(known.values()))
 
 
-def _refuse_without_candles(connection: duckdb.DuckDBPyConnection, path: Path) -> None:
-    if _count(connection, "incoming"):
-        return
-    raise InputUnusable(
-        f"There is no usable candle in {path}, nothing was landed. {' '.join(_first_rejects(connection, 5))}"
+def _earlier(connection: duckdb.DuckDBPyConnection, origin: Origin, files: Sequence[Surveyed]) -> BatchReport | None:
+    return find_batch(connection, content_hash(files, origin.columns), origin.path)
+
+
+def _no_news(origin: Origin, earlier: BatchReport | None, found: _Found) -> BatchReport:
+    """The report when no row is landed: on the batch that landed all of it before, or on refusals alone."""
+    if earlier is not None:
+        return replace(earlier, skipped=found.skipped, refusals=found.refusals)
+    if not found.refusals:
+        raise InputUnusable(f"Nothing of {origin.path} was landed. {' '.join(found.skipped)}")
+    return BatchReport(
+        batch_id=found.refusals[0].batch_id,
+        state="refused",
+        path=origin.path,
+        already_landed=False,
+        rows_read=sum(refusal.rows for refusal in found.refusals),
+        rows_landed=0,
+        rows_unchanged=0,
+        rows_revised=0,
+        rows_quarantined=sum(refusal.rows for refusal in found.refusals),
+        series=(),
+        files=(),
+        skipped=found.skipped,
+        refusals=found.refusals,
     )
+
+
+@dataclass(frozen=True)
+class _Reading:
+    """What `temp.incoming` and `temp.rejected` hold."""
+
+    files: tuple[Surveyed, ...]  # with a candle in each
+    in_vain: tuple[Surveyed, ...]  # without one
+    moved: tuple[Surveyed, ...]  # changed while they were read, so nothing of them is held
+    unsorted: set[int]
+    agreeing: Mapping[int, int]
+
+
+def _read(connection: duckdb.DuckDBPyConnection, files: Sequence[Surveyed], fetched_us: int) -> _Reading:
+    """Read what was surveyed, and only that: without a file that changed in between, all others are read again.
+
+    Rows of a file that is half written would have been compared with those of the others.
+    """
+    moved: list[Surveyed] = []
+    while True:
+        still = [file for file in files if file not in moved]
+        read_files(connection, still, fetched_us)
+        good = _by_file(connection, "select file_id, count(*) from incoming group by file_id")
+        unsorted = unsorted_files(connection)
+        agreeing = set_repeats_aside(connection, still, unsorted)
+        changed = [file for file in still if has_changed(file.source.path, file.source.stamp)]
+        if not changed:
+            used = tuple(file for file in still if file.file_id in good)
+            in_vain = tuple(file for file in still if file.file_id not in good)
+            return _Reading(used, in_vain, tuple(moved), unsorted, agreeing)
+        moved += changed
+
+
+def _landed(connection: duckdb.DuckDBPyConnection, origin: Origin, found: _Found, reading: _Reading) -> BatchReport:
+    """Refuse what was read in vain, land the rest."""
+    files = reading.files
+    refusals = [*found.refusals, *refuse_files(connection, origin, reading.in_vain)]
+    if files and not _count(connection, "incoming"):  # files that disagree on every candle
+        refusals.append(refuse_together(connection, origin, files))
+        files = ()
+    moved = (f"{file.source.name} changed while it was read; land it when it is complete." for file in reading.moved)
+    found = _Found(files, (*found.skipped, *moved), tuple(refusals))
+    earlier = _earlier(connection, origin, files)
+    if not files or earlier is not None:
+        return _no_news(origin, earlier, found)
+    content = content_hash(files, origin.columns)
+    forget_refused(connection, content)
+    _compare_with_landed(connection)
+    reports = _file_reports(connection, files, reading.unsorted, reading.agreeing)
+    report = _batch_report(connection, origin, content, reports, found)
+    _write(connection, origin, report, content, files)
+    return report
 
 
 def _count(connection: duckdb.DuckDBPyConnection, table: str) -> int:
@@ -119,13 +251,6 @@ def _count(connection: duckdb.DuckDBPyConnection, table: str) -> int:
     assert row is not None
     count: int = row[0]
     return count
-
-
-def _first_rejects(connection: duckdb.DuckDBPyConnection, count: int) -> tuple[str, ...]:
-    rows = connection.execute(
-        "select name, line, reason from rejected join sources using (file_id) order by file_id, line limit ?", [count]
-    ).fetchall()
-    return tuple(f"{name}, line {line}: {reason}." for name, line, reason in rows)
 
 
 def _compare_with_landed(connection: duckdb.DuckDBPyConnection) -> None:
@@ -208,10 +333,10 @@ def _notes(file: Surveyed, is_unsorted: bool) -> tuple[str, ...]:
 
 def _batch_report(
     connection: duckdb.DuckDBPyConnection,
-    path: Path,
-    batch_id: str,
+    origin: Origin,
+    content: str,
     files: tuple[FileReport, ...],
-    skipped: tuple[str, ...],
+    found: _Found,
 ) -> BatchReport:
     spans = connection.execute(
         """
@@ -224,9 +349,9 @@ def _batch_report(
         """
     ).fetchall()
     return BatchReport(
-        batch_id=batch_id,
+        batch_id=origin.batch_id(content),
         state="landed",
-        path=path,
+        path=origin.path,
         already_landed=False,
         rows_read=sum(file.rows_read for file in files),
         rows_landed=sum(file.rows_landed for file in files),
@@ -235,24 +360,26 @@ def _batch_report(
         rows_quarantined=sum(file.rows_quarantined for file in files),
         series=tuple(SeriesSpan(*span) for span in spans),
         files=files,
-        skipped=skipped,
-        quarantined=_first_rejects(connection, SHOWN_REJECTS),
+        skipped=found.skipped,
+        quarantined=first_rejects(connection, SHOWN_REJECTS, [file.file_id for file in found.files]),
+        refusals=found.refusals,
     )
 
 
 def _write(
-    connection: duckdb.DuckDBPyConnection, report: BatchReport, source: str, content: str, fetched_at: datetime
+    connection: duckdb.DuckDBPyConnection,
+    origin: Origin,
+    report: BatchReport,
+    content: str,
+    files: Sequence[Surveyed],
 ) -> None:
-    batch = {"batch_id": report.batch_id, "source": source, "fetched_at": fetched_at}
-    connection.execute(
-        "insert into raw.batches values (?, ?, ?, ?, ?, 'landed', ?, ?, ?, ?, ?, '')",
-        [report.batch_id, source, str(report.path), content, fetched_at, report.rows_read, report.rows_landed,
-         report.rows_unchanged, report.rows_revised, report.rows_quarantined],
-    )  # fmt: skip
-    connection.execute(
-        "insert into raw.files"
-        " select file_id, $batch_id, $source, name, instrument, timeframe, candle_us, $fetched_at from sources",
-        batch,
+    add_batch(
+        connection,
+        report,
+        source=origin.source,
+        content_hash=content,
+        fetched_at=origin.fetched_at,
+        detail="",
     )
     values = "file_id, opened_at, open, high, low, close, volume, trades"
     if _count(connection, "known"):
@@ -262,13 +389,6 @@ def _write(
         )
     else:
         connection.execute(f"insert into raw.candle_rows select {values}, false from incoming")
-    connection.execute(
-        """
-        insert into raw.quarantine
-        select $batch_id, $source, name, line, instrument, timeframe, opened_at, reason, row_text, $fetched_at
-        from rejected join sources using (file_id)
-        """,
-        batch,
-    )
-    for table in ("sources", "incoming", "rejected", "rivals", "known"):
+    keep_lines(connection, origin, report.batch_id, [file.file_id for file in files])
+    for table in ("rivals", "known"):
         connection.execute(f"drop table temp.{table}")

@@ -57,14 +57,13 @@ def read_files(connection: duckdb.DuckDBPyConnection, files: Sequence[Surveyed],
     """Fill `temp.sources`, `temp.incoming` and `temp.rejected` from `files`, all anew."""
     for statement in (*TABLES, *MACROS):
         connection.execute(statement)
-    connection.executemany(
-        "insert into sources values (?, ?, ?, ?, ?, ?, ?)",
-        [
-            (file.file_id, file.source.name, str(file.source.path), file.source.instrument, file.source.timeframe,
-             TIMEFRAME_US[file.source.timeframe], fetched_us)
-            for file in files
-        ],
-    )  # fmt: skip
+    sources = [
+        (file.file_id, file.source.name, str(file.source.path), file.source.instrument, file.source.timeframe,
+         TIMEFRAME_US[file.source.timeframe], fetched_us)
+        for file in files
+    ]  # fmt: skip
+    if sources:
+        connection.executemany("insert into sources values (?, ?, ?, ?, ?, ?, ?)", sources)
     plain = [file for file in files if file.survey.is_plain]
     for layout, alike in groupby(sorted(plain, key=_layout_order), key=lambda file: file.survey.layout):
         _read_fast(connection, layout, list(alike))
@@ -93,8 +92,9 @@ def _layout_order(file: Surveyed) -> tuple[str, bool, tuple[str, ...], str, int]
 
 
 def _read_fast(connection: duckdb.DuckDBPyConnection, layout: Layout, files: list[Surveyed]) -> None:
-    # A time as text, so that its length shows a fraction that a cast would round; trades with decimals likewise.
-    types = dict.fromkeys(PRICES, PRICE) | {"opened_at": "varchar", "volume": "varchar", "trades": "decimal(18, 4)"}
+    # A time as text, so that its length shows a fraction that a cast would round. Trades with as many decimals as a
+    # plain file may have, for the same reason.
+    types = dict.fromkeys((*PRICES, "trades"), PRICE) | {"opened_at": "varchar", "volume": "varchar"}
     columns = {field or f"unread_{place}": types.get(field, "varchar") for place, field in enumerate(layout.fields)}
     lowest, beyond, us = UNITS[layout.unit]
     trades = "case when trades % 1 = 0 then trades::bigint end" if "trades" in columns else "null::bigint"
@@ -118,15 +118,20 @@ def _read_fast(connection: duckdb.DuckDBPyConnection, layout: Layout, files: lis
 
 
 def _read_whole(connection: duckdb.DuckDBPyConnection, plain: Sequence[Surveyed]) -> set[int]:
-    """Files of which the fast parser made one good row per line."""
+    """Files of which the fast parser made one good row per line, each with its trades if the file counts them."""
     rows = connection.execute(
         f"""
-        select file_id, count(*) filter ({none_of(VALUES)}), count(trades) in (0, count(*))
+        select file_id, count(*) filter ({none_of(VALUES)}), count(trades)
         from incoming join sources using (file_id) group by file_id
         """
     ).fetchall()
-    good = {file_id: count for file_id, count, is_uniform in rows if is_uniform}
-    return {file.file_id for file in plain if good.get(file.file_id) == file.survey.lines}
+    found = {file_id: (good, with_trades) for file_id, good, with_trades in rows}
+    return {file.file_id for file in plain if found.get(file.file_id) == _expected(file)}
+
+
+def _expected(file: Surveyed) -> tuple[int, int]:
+    lines = file.survey.lines
+    return lines, lines if "trades" in file.survey.layout.fields else 0
 
 
 def _numbered_lines(path: Path, has_header: bool) -> Iterator[pa.Table]:

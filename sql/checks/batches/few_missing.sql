@@ -12,6 +12,7 @@ series as (
         count(*) as candles,
         (epoch_us(max(opened_at)) - epoch_us(min(opened_at))) // any_value(candle_us) + 1 as intervals
     from temp.batch_candles
+    where is_within
     group by series_id
 
 )

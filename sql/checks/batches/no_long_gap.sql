@@ -9,4 +9,7 @@ select
     (epoch_us(opened_at) - epoch_us(previous_opened_at)) // candle_us - 1 as missing,
     file
 from temp.batch_candles
-where epoch_us(opened_at) - epoch_us(previous_opened_at) > getvariable('max_gap_candles') * candle_us
+where
+    is_within
+    and is_judged
+    and epoch_us(opened_at) - epoch_us(previous_opened_at) > getvariable('max_gap_candles') * candle_us

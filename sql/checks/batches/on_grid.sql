@@ -3,5 +3,8 @@
 select instrument, timeframe, opened_at, file
 from temp.batch_candles
 where
-    epoch_us(opened_at) % candle_us <> 0
-    or epoch_us(opened_at) + candle_us > (select epoch_us(fetched_at) from temp.batch)
+    is_new
+    and (
+        epoch_us(opened_at) % candle_us <> 0
+        or epoch_us(opened_at) + candle_us > (select epoch_us(fetched_at) from temp.batch)
+    )

@@ -1,0 +1,89 @@
+"""What every test may rely on: nothing of the person's own Prefect is read or written, and a channel that takes alerts.
+
+Prefect makes its home when it is imported, so the home is moved here, before any test module is.
+"""
+
+import json
+import os
+import tempfile
+import threading
+from collections.abc import Callable, Iterator
+from http.server import BaseHTTPRequestHandler, HTTPServer
+
+import pytest
+
+PREFECT_HOME = tempfile.TemporaryDirectory(prefix="slipway-prefect-")  # of this process; each worker has its own
+for name in [name for name in os.environ if name.startswith("PREFECT_")]:
+    del os.environ[name]  # a profile, a server, a key
+os.environ["PREFECT_HOME"] = PREFECT_HOME.name
+
+
+def pytest_unconfigure() -> None:
+    PREFECT_HOME.cleanup()
+
+
+class Channel:
+    """A real HTTP server on loopback that takes Apprise's json:// posts; `start` and `stop` are up and down."""
+
+    def __init__(self) -> None:
+        self.received: list[dict[str, str]] = []
+        self.answers: list[int] = []  # status codes to give before 200
+        self.asked = 0
+        self.may_answer = threading.Event()
+        self.may_answer.set()
+        probe = HTTPServer(("127.0.0.1", 0), BaseHTTPRequestHandler)
+        self.port = probe.server_port
+        probe.server_close()
+        self.url = f"json://127.0.0.1:{self.port}/alerts"
+        self.server: HTTPServer | None = None
+
+    def start(self) -> None:
+        channel = self
+
+        class Handler(BaseHTTPRequestHandler):
+            def do_POST(self) -> None:
+                message = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
+                channel.asked += 1
+                channel.may_answer.wait()
+                status = channel.answers.pop(0) if channel.answers else 200
+                if status == 200:
+                    channel.received.append(message)
+                self.send_response(status)
+                self.end_headers()
+
+            def log_message(self, *_: object) -> None:
+                pass
+
+        self.server = HTTPServer(("127.0.0.1", self.port), Handler)
+        self.thread = threading.Thread(target=self.server.serve_forever, kwargs={"poll_interval": 0.01})
+        self.thread.start()
+
+    def stop(self) -> None:
+        self.may_answer.set()
+        if self.server:
+            self.server.shutdown()
+            self.thread.join()
+            self.server.server_close()
+            self.server = None
+
+    def titles(self) -> list[str]:
+        return [message["title"] for message in self.received]
+
+
+@pytest.fixture
+def make_channel() -> Iterator[Callable[[], Channel]]:
+    """Makes channels that are down; each is stopped at the end."""
+    made: list[Channel] = []
+
+    def make() -> Channel:
+        made.append(Channel())
+        return made[-1]
+
+    yield make
+    for channel in made:
+        channel.stop()
+
+
+@pytest.fixture
+def channel(make_channel: Callable[[], Channel]) -> Channel:
+    return make_channel()

@@ -1,0 +1,158 @@
+"""Files without one usable candle. Each is a refused batch of its own, so that it holds up no other file, nothing of it
+is lost, and the same content is known when it is met again.
+"""
+
+import hashlib
+import json
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from datetime import datetime
+from pathlib import Path
+
+import duckdb
+
+from warehouse.batches import BatchReport, Refusal, add_batch, find_refusal, forget_refused
+from warehouse.intake.archives import Unusable, stamp_of
+from warehouse.intake.layouts import ColumnMap
+from warehouse.intake.reading import Surveyed
+
+SHOWN_REASONS = 5
+STAGED = ("sources", "incoming", "rejected")
+
+
+@dataclass(frozen=True)
+class Origin:
+    """What all batches of one landing have in common."""
+
+    path: Path  # what the person pointed at
+    source: str
+    columns: ColumnMap | None
+    fetched_at: datetime
+
+    def batch_id(self, content: str) -> str:
+        return f"{self.fetched_at:%Y%m%dT%H%M%S}-{content[:8]}"
+
+    def place(self, name: str) -> Path:
+        """Where a file lies that is called `name` within what the person pointed at; without a name, that itself."""
+        return self.path / name if self.path.is_dir() or not name else self.path.parent / name
+
+
+def content_hash(files: Sequence[Surveyed], columns: ColumnMap | None) -> str:
+    """Hash of what is landed: bytes, series and how columns are read, wherever the files lie."""
+    parts = [(file.source.instrument, file.source.timeframe, file.survey.digest) for file in files]
+    content = {"files": sorted(parts), "columns": asdict(columns) if columns else None}
+    return hashlib.sha256(json.dumps(content).encode()).hexdigest()
+
+
+def known_refusals(
+    connection: duckdb.DuckDBPyConnection, origin: Origin, files: Sequence[Surveyed]
+) -> dict[int, Refusal]:
+    """By number of the file: what was refused before."""
+    found = {
+        file.file_id: find_refusal(connection, content_hash([file], origin.columns), file.source.name) for file in files
+    }
+    return {file_id: refusal for file_id, refusal in found.items() if refusal is not None}
+
+
+def refuse_unopened(
+    connection: duckdb.DuckDBPyConnection, origin: Origin, files: Sequence[Unusable], *, is_retried: bool
+) -> list[Refusal]:
+    """Record files that have no lines to keep. Without `is_retried`, one that was refused before stays as it is."""
+    refusals: dict[str, Refusal] = {}  # by content: two copies of a broken zip are one refused batch
+    for file in files:
+        content = _bytes_hash(file.path)
+        known = refusals.get(content) or (None if is_retried else find_refusal(connection, content, file.name))
+        refusals[content] = known or _recorded(connection, origin, file.name, content, file.reason, 0)
+    return list(refusals.values())
+
+
+def refuse_files(connection: duckdb.DuckDBPyConnection, origin: Origin, files: Sequence[Surveyed]) -> list[Refusal]:
+    """Record files that were read in vain; their lines go from `temp.rejected` to quarantine."""
+    alike: dict[str, list[Surveyed]] = {}
+    for file in files:
+        alike.setdefault(content_hash([file], origin.columns), []).append(file)
+    return [_refused(connection, origin, group[0].source.name, group) for group in alike.values()]
+
+
+def refuse_together(connection: duckdb.DuckDBPyConnection, origin: Origin, files: Sequence[Surveyed]) -> Refusal:
+    """Record files that leave no candle to one another as one refused batch, by the name of what they lie in."""
+    return _refused(connection, origin, "", files)
+
+
+def keep_lines(connection: duckdb.DuckDBPyConnection, origin: Origin, batch_id: str, numbers: Sequence[int]) -> None:
+    """Write the rows of `raw.files` and `raw.quarantine` of some files that were read."""
+    batch = {
+        "batch_id": batch_id,
+        "source": origin.source,
+        "fetched_at": origin.fetched_at,
+        "numbers": list(numbers),
+    }
+    connection.execute(
+        "insert into raw.files select file_id, $batch_id, $source, name, instrument, timeframe, candle_us, $fetched_at"
+        " from sources where list_contains($numbers, file_id)",
+        batch,
+    )
+    connection.execute(
+        """
+        insert into raw.quarantine
+        select $batch_id, $source, name, line, instrument, timeframe, opened_at, reason, row_text, $fetched_at
+        from rejected join sources using (file_id) where list_contains($numbers, file_id)
+        """,
+        batch,
+    )
+
+
+def first_rejects(connection: duckdb.DuckDBPyConnection, count: int, numbers: Sequence[int]) -> tuple[str, ...]:
+    """File, line and reason of the first bad lines of some files, a sentence each."""
+    rows = connection.execute(
+        "select name, line, reason from rejected join sources using (file_id)"
+        " where list_contains($numbers, file_id) order by file_id, line limit $count",
+        {"numbers": list(numbers), "count": count},
+    ).fetchall()
+    return tuple(f"{name}, line {line}: {reason}." for name, line, reason in rows)
+
+
+def _bytes_hash(path: Path) -> str:
+    try:
+        with path.open("rb") as file:
+            return hashlib.file_digest(file, "sha256").hexdigest()
+    except OSError:
+        # What nobody may read is known by what changes when that does.
+        return hashlib.sha256(repr(stamp_of(path)).encode()).hexdigest()
+
+
+def _refused(connection: duckdb.DuckDBPyConnection, origin: Origin, name: str, files: Sequence[Surveyed]) -> Refusal:
+    numbers = [file.file_id for file in files]
+    lines = _count_rejected(connection, numbers)
+    reason = f"There is no usable candle in it. {' '.join(first_rejects(connection, SHOWN_REASONS, numbers))}".strip()
+    refusal = _recorded(connection, origin, name, content_hash(files, origin.columns), reason, lines)
+    keep_lines(connection, origin, refusal.batch_id, numbers)
+    for table in STAGED:
+        connection.execute(f"delete from temp.{table} where list_contains(?, file_id)", [numbers])
+    return refusal
+
+
+def _recorded(
+    connection: duckdb.DuckDBPyConnection, origin: Origin, name: str, content: str, reason: str, rows: int
+) -> Refusal:
+    forget_refused(connection, content)
+    batch_id, place = origin.batch_id(content), origin.place(name)
+    report = BatchReport(batch_id, "refused", place, False, rows, 0, 0, 0, rows, (), (), ())
+    add_batch(
+        connection,
+        report,
+        source=origin.source,
+        content_hash=content,
+        fetched_at=origin.fetched_at,
+        detail=reason,
+    )
+    return Refusal(name or origin.path.name, batch_id, reason, rows, is_new=True)
+
+
+def _count_rejected(connection: duckdb.DuckDBPyConnection, numbers: Sequence[int]) -> int:
+    row = connection.execute(
+        "select count(*) from rejected where list_contains(?, file_id)", [list(numbers)]
+    ).fetchone()
+    assert row is not None
+    count: int = row[0]
+    return count
