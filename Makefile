@@ -13,7 +13,7 @@ CHECKED := config exchange flows ops reports tasks trading warehouse benchmarks 
 export PYTHONUTF8 := 1
 
 .DEFAULT_GOAL := help
-.PHONY: help ready run stop status sql test test-deep soak check format bench check-bench docs lock
+.PHONY: help ready run sandbox stop status sql test test-deep soak check format bench check-bench docs lock
 
 help:  ## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -24,6 +24,9 @@ ready:
 
 run: ready  ## the whole way once: candles in, warehouse, backtest, report, paper session
 	@$(BIN)/slipway run
+
+sandbox: ready  ## a Kraken on loopback, spot and futures, over the sample candles; Ctrl-C ends it
+	@exec $(BIN)/slipway sandbox
 
 stop:  ## end the Prefect server and worker that `make run` started, and nothing else
 	@if [ -x $(BIN)/slipway ]; then $(BIN)/slipway stop; else echo "Nothing of this checkout was ever started."; fi
@@ -61,8 +64,9 @@ bench: ready  ## one table: ours, the floor, the ratio
 check-bench: ready  ## fail when a ratio is worse than the stored one by more than its tolerance
 	@$(BIN)/python -m benchmarks --check
 
-docs: ready  ## docs/warehouse.md anew from the published warehouse, then the tests of all documents
+docs: ready  ## docs/warehouse.md and the table of docs/sandbox.md anew, then the tests of all documents
 	@$(BIN)/python docs/tables.py
+	@$(BIN)/python docs/coverage.py
 	@$(BIN)/pytest -q tests/docs
 
 lock: ready  ## requirements.lock anew from pyproject.toml, with hashes and without addresses (needs uv)

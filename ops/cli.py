@@ -21,6 +21,17 @@ if TYPE_CHECKING:
     from ops.stack import Stack
 
 INTERRUPTED = 130
+NOW = "now"
+GENERATED = ("BTC/USD", "ETH/USD")
+GENERATED_START_NS = 1_767_225_600_000_000_000  # 2026-01-01
+CCXT = """\
+  spot = ccxt.pro.kraken()
+  spot.urls["api"].update(public="{spot_rest}", private="{spot_rest}",
+                          ws={{"public": "{spot_ws}", "publicV2": "{spot_ws}"}})
+  futures = ccxt.pro.krakenfutures()
+  futures.urls["api"].update(public="{futures_rest}/derivatives/api/", private="{futures_rest}/derivatives/api/",
+                             charts="{futures_rest}/api/charts/", history="{futures_rest}/api/history/",
+                             ws="{futures_ws}")"""
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -66,6 +77,29 @@ def _parser() -> argparse.ArgumentParser:
     sql = commands.add_parser("sql", help="the DuckDB prompt on the published warehouse, read-only")
     sql.add_argument("-c", dest="query", metavar="SQL", help="answer one query and leave")
     sql.set_defaults(command=_sql)
+
+    sandbox = commands.add_parser("sandbox", help="a Kraken on loopback: spot and futures, REST and WebSocket")
+    source = sandbox.add_mutually_exclusive_group()
+    source.add_argument(
+        "files", nargs="*", type=Path, default=[], help="candles, as XBTUSD_15.csv; default: the sample's"
+    )
+    source.add_argument("--generate", metavar="SCENARIO", help="trend, range, crash, gap or thin, instead of files")
+    sandbox.add_argument(
+        "--instrument", action="append", dest="instruments", metavar="NAME", help="of a generated market; repeatable"
+    )
+    sandbox.add_argument(
+        "--start", type=_start, metavar="DAY", help="where the venue's clock begins; `now` moves the candles there"
+    )
+    sandbox.add_argument("--speed", type=_speed, default=1.0, metavar="real|Nx|lockstep", help="default: real")
+    sandbox.add_argument("--seed", type=int, default=0, help="of everything that the candles leave open")
+    sandbox.add_argument(
+        "--ports", type=_ports, default=(0, 0, 0), metavar="SPOT,FUTURES,CONTROL", help="0: any free one"
+    )
+    sandbox.add_argument("--no-limits", action="store_false", dest="has_limits", help="no limits on request rates")
+    sandbox.add_argument(
+        "--keep-idle", action="store_false", dest="drops_idle", help="keep connections that say nothing"
+    )
+    sandbox.set_defaults(command=_sandbox)
 
     audit = commands.add_parser("audit", help="check journals").add_subparsers(metavar="", required=True)
     verify = audit.add_parser("verify", help="walk the hash chain of every journal, or of the ones named")
@@ -191,6 +225,58 @@ def _sql(chosen: argparse.Namespace) -> int:
     open_prompt(settings.paths.published, settings.paths.state, settings.strategy.name, chosen.query)
 
 
+def _sandbox(chosen: argparse.Namespace) -> int:
+    import asyncio
+    import time
+
+    from config.settings import load_settings
+    from exchange.sandbox import serving
+    from exchange.sandbox.market.market import MOMENTS_PER_CANDLE
+    from exchange.sandbox.server import Ports, Sandbox
+
+    paths = load_settings(chosen.profile).paths
+    is_real_time = chosen.speed == 1.0
+    moments = serving.MOMENTS_IN_REAL_TIME if is_real_time else MOMENTS_PER_CANDLE
+    is_now = chosen.start == NOW or (chosen.start is None and is_real_time)
+    now_ns = time.time_ns() if is_now else None
+    starts_ns = round(chosen.start.timestamp()) * 10**9 if isinstance(chosen.start, datetime) else None
+    if chosen.generate:
+        instruments = chosen.instruments or GENERATED
+        begin_ns = now_ns or starts_ns or GENERATED_START_NS
+        market = serving.market_of_scenario(
+            chosen.generate, instruments, seed=chosen.seed, starts_ns=begin_ns, moments=moments
+        )
+    else:
+        files = chosen.files or sorted(paths.sample.glob("*_15.csv"))
+        market = serving.market_of_files(files, seed=chosen.seed, starts_ns=starts_ns, now_ns=now_ns, moments=moments)
+    sandbox = Sandbox(
+        market,
+        speed=chosen.speed,
+        seed=chosen.seed,
+        ports=Ports(*chosen.ports),
+        has_limits=chosen.has_limits,
+        drops_idle=chosen.drops_idle,
+    )
+    address_file = paths.state / "sandbox.json"
+    asyncio.run(serving.serve(sandbox, address_file, lambda addresses: _greet(addresses, address_file)))
+    return 0
+
+
+def _greet(addresses: dict[str, str], address_file: Path) -> None:
+    """Where the sandbox is, and how to point ccxt at it."""
+    names = {
+        "spot_rest": "spot REST",
+        "spot_ws": "spot WebSocket v2",
+        "futures_rest": "futures REST",
+        "futures_ws": "futures WebSocket",
+        "control": "control",
+    }
+    print("A Kraken of your own; Ctrl-C ends it.\n")
+    for key, name in names.items():
+        print(f"  {name:18} {addresses[key]}")
+    print(f"\nAddresses and dummy keys: {address_file}\n\nccxt:\n{CCXT.format(**addresses)}", flush=True)
+
+
 def _audit_verify(chosen: argparse.Namespace) -> int:
     from config.settings import load_settings
     from ops.journal import Head, JournalReader
@@ -219,6 +305,31 @@ def _moment(text: str) -> datetime:
             f"{text!r} is not a day like 2023-01-31 or a time like 2023-01-31T12:00"
         ) from error
     return moment.replace(tzinfo=UTC) if moment.tzinfo is None else moment.astimezone(UTC)
+
+
+def _start(text: str) -> datetime | str:
+    return NOW if text == NOW else _moment(text)
+
+
+def _speed(text: str) -> float | None:
+    """Market seconds per second; None is lockstep."""
+    if text == "lockstep":
+        return None
+    number = "1" if text == "real" else text.removesuffix("x")
+    try:
+        speed = float(number)
+    except ValueError:
+        speed = 0.0
+    if not 0 < speed < float("inf"):
+        raise argparse.ArgumentTypeError(f"{text!r} is not real, lockstep, or a factor like 60x")
+    return speed
+
+
+def _ports(text: str) -> tuple[int, ...]:
+    ports = text.split(",")
+    if len(ports) != 3 or not all(port.isdecimal() and int(port) < 2**16 for port in ports):
+        raise argparse.ArgumentTypeError(f"{text!r} is not three ports, like 8081,8082,8083")
+    return tuple(int(port) for port in ports)
 
 
 def _parameter(text: str) -> tuple[str, str]:

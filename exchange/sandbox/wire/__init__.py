@@ -1,0 +1,1 @@
+"""How bytes go in and out: links, numbers, budgets, faults."""

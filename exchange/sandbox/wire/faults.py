@@ -1,0 +1,234 @@
+"""What goes wrong on purpose: to frames, to requests, to connections; by script (the nth match, a time) or by seed.
+
+A fault hits what matches it: the side it is on, a piece of the frame's text or of the request's line, a window of the
+market's time. Of the matches it hits those from the `nth` on, `times` of them, each with its probability.
+"""
+
+import asyncio
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from random import Random
+from typing import Literal
+
+from aiohttp import WSCloseCode, web
+from aiohttp.typedefs import Handler, Middleware
+
+from exchange.sandbox.wire.agenda import Agenda
+from exchange.sandbox.wire.link import Link, reset_by
+
+SECOND_NS = 1_000_000_000
+LOOK_S = 0.1  # how often a request that is never answered looks whether its client has gone
+
+FrameKind = Literal["delay", "drop", "duplicate", "reorder", "corrupt", "close", "reset", "half_open"]
+RequestKind = Literal["delay", "close", "reset", "half_open", "too_many_requests", "server_error", "unavailable"]
+On = Literal["spot_ws", "futures_ws", "spot_rest", "futures_rest"]
+
+FRAME_KINDS: tuple[str, ...] = FrameKind.__args__  # type: ignore[attr-defined]
+REQUEST_KINDS: tuple[str, ...] = RequestKind.__args__  # type: ignore[attr-defined]
+
+HANDSHAKE_KINDS: tuple[str, ...] = ("too_many_requests", "server_error")
+
+Unavailable = Callable[[], web.Response]
+
+
+@dataclass(frozen=True)
+class Fault:
+    """What goes wrong, where, and which of the matches it hits."""
+
+    kind: FrameKind | RequestKind
+    on: On
+    match: str = ""  # a piece of the frame, or of the request as "GET /0/public/OHLC?pair=XBTUSD"
+    nth: int = 1
+    times: int | None = 1  # None: all from the nth on
+    probability: float = 1.0
+    from_ns: int = 0
+    until_ns: int | None = None
+    delay_s: float = 1.0  # of the market's time; for "delay"
+    status: int = 502  # of the answer; for "server_error"
+
+
+@dataclass
+class Standing:
+    """A fault in force, and what it has done so far."""
+
+    number: int
+    fault: Fault
+    chance: Random
+    matched: int = 0
+    hit: int = 0
+    held: dict[int, str] = field(default_factory=dict)  # by link: the frame that the next one overtakes
+
+    def hits(self, on: On, text: str, now_ns: int) -> bool:
+        """Whether the fault hits this frame or request, which is counted."""
+        fault = self.fault
+        if fault.on != on or now_ns < fault.from_ns or (fault.until_ns is not None and now_ns >= fault.until_ns):
+            return False
+        if fault.match not in text:
+            return False
+        self.matched += 1
+        if self.matched < fault.nth or (fault.times is not None and self.hit >= fault.times):
+            return False
+        if self.chance.random() >= fault.probability:
+            return False
+        self.hit += 1
+        return True
+
+
+class FaultPlan:
+    """All faults in force. Links hand it their frames, `middleware` the requests."""
+
+    def __init__(self, agenda: Agenda, market_ns: Callable[[], int], seed: int) -> None:
+        self.standing: list[Standing] = []
+        self.held_requests = 0  # those that wait for the market's time to pass, or for ever
+        self.on_change: Callable[[], None] = _nobody  # told when `held_requests` has changed
+        self._agenda = agenda
+        self._market_ns = market_ns
+        self._seed = seed
+        self._number = 0
+
+    def add(self, fault: Fault) -> Standing:
+        """Put a fault in force."""
+        self._number += 1
+        standing = Standing(self._number, fault, Random(f"{self._seed}/{self._number}"))  # noqa: S311  # not a secret
+        self.standing.append(standing)
+        return standing
+
+    def remove(self, number: int) -> bool:
+        """Lift one fault; whether there was one of this number."""
+        kept = [standing for standing in self.standing if standing.number != number]
+        is_known = len(kept) < len(self.standing)
+        self.standing = kept
+        return is_known
+
+    def clear(self) -> None:
+        """Lift all faults."""
+        self.standing.clear()
+
+    def forget(self, link: Link) -> None:
+        """Let go of what is kept about a link that has ended."""
+        for standing in self.standing:
+            standing.held.pop(link.id, None)
+
+    def frame(self, link: Link, text: str) -> None:
+        """Pass on what the faults leave of a frame."""
+        frames = [text]
+        if self.standing:
+            on = on_of(link.side, is_socket=True)
+            for standing in self._standing(FRAME_KINDS):
+                frames = [left for frame in frames for left in self._spoil(standing, on, link, frame)]
+        for frame in frames:
+            link.put(frame)
+
+    def middleware(self, side: str, unavailable: Unavailable) -> Middleware:
+        """The faults of the requests to one side. `unavailable` is how that side says that it can't answer now.
+
+        A WebSocket's handshake is hit by `too_many_requests` and `server_error` on the WebSocket, and by no other.
+        """
+
+        @web.middleware
+        async def interfere(request: web.Request, handler: Handler) -> web.StreamResponse:
+            on = on_of(side, is_socket=request.headers.get("Upgrade", "").lower() == "websocket")
+            line = f"{request.method} {request.path_qs}"
+            for standing in self._standing(REQUEST_KINDS if on.endswith("rest") else HANDSHAKE_KINDS):
+                if standing.hits(on, line, self._market_ns()):
+                    answer = await self._disturb(standing.fault, request, unavailable)
+                    if answer is not None:
+                        return answer
+            return await handler(request)
+
+        return interfere
+
+    def _standing(self, kinds: tuple[str, ...]) -> list[Standing]:
+        return [standing for standing in self.standing if standing.fault.kind in kinds]
+
+    def _spoil(self, standing: Standing, on: On, link: Link, text: str) -> list[str]:
+        """What the fault makes of one frame: the frames to send now."""
+        overtaken = standing.held.pop(link.id, None)
+        if not standing.hits(on, text, self._market_ns()):
+            return [text] if overtaken is None else [text, overtaken]
+        return [*self._spoilt(standing, link, text), *([] if overtaken is None else [overtaken])]
+
+    def _spoilt(self, standing: Standing, link: Link, text: str) -> list[str]:
+        match standing.fault.kind:
+            case "delay":
+                due_ns = self._market_ns() + round(standing.fault.delay_s * SECOND_NS)
+                self._agenda.at(due_ns, lambda: link.put(text))
+            case "duplicate":
+                return [text, text]
+            case "reorder":
+                standing.held[link.id] = text
+            case "corrupt":
+                return [corrupted(text, standing.chance)]
+            case "close":
+                link.close(WSCloseCode.GOING_AWAY, "CloudFlare WebSocket proxy restarting")
+            case "reset":
+                # at the next stop, so that what was sent before has arrived: a reset discards it
+                link.fall_silent()
+                self._agenda.at(0, link.reset)
+            case "half_open":
+                link.fall_silent()
+        return []
+
+    async def _disturb(self, fault: Fault, request: web.Request, unavailable: Unavailable) -> web.StreamResponse | None:
+        """What the fault answers a request with; None: it goes on its way."""
+        match fault.kind:
+            case "delay":
+                await self._hold(self._market_ns() + round(fault.delay_s * SECOND_NS))
+                return None
+            case "too_many_requests":
+                return web.Response(status=429, text=page("429 Too Many Requests"), content_type="text/html")
+            case "server_error":
+                return web.Response(status=fault.status, text=page(f"{fault.status} Error"), content_type="text/html")
+            case "unavailable":
+                return unavailable()
+            case "close":
+                if request.transport is not None:
+                    request.transport.close()
+            case "reset":
+                reset_by(request)
+            case "half_open":
+                await self._never_answer(request)
+        return web.Response()  # nobody gets to read it
+
+    async def _hold(self, due_ns: int) -> None:
+        due = asyncio.Event()
+        self._agenda.at(due_ns, due.set)
+        self._count(1)
+        try:
+            await due.wait()
+        finally:
+            self._count(-1)
+
+    async def _never_answer(self, request: web.Request) -> None:
+        self._count(1)
+        try:
+            while request.transport is not None:
+                await asyncio.sleep(LOOK_S)
+        finally:
+            self._count(-1)
+
+    def _count(self, by: int) -> None:
+        self.held_requests += by
+        self.on_change()
+
+
+def on_of(side: str, *, is_socket: bool) -> On:
+    """The name of one side's REST or WebSocket."""
+    if side == "spot":
+        return "spot_ws" if is_socket else "spot_rest"
+    return "futures_ws" if is_socket else "futures_rest"
+
+
+def corrupted(text: str, chance: Random) -> str:
+    """The frame cut somewhere, which no JSON parser accepts."""
+    return text[: chance.randrange(1, max(2, len(text)))]
+
+
+def page(title: str) -> str:
+    """A page as the edge in front of the venue sends it, where a client expects JSON."""
+    body = f"<center><h1>{title}</h1></center>"
+    return f"<html>\r\n<head><title>{title}</title></head>\r\n<body>\r\n{body}\r\n</body>\r\n</html>\r\n"
+
+
+def _nobody() -> None:
+    """Nobody is interested."""

@@ -1,0 +1,50 @@
+"""The book's declared shape."""
+
+from itertools import pairwise
+
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from exchange.sandbox.market.book import WIDEST_SPREAD, Touch, best_of, book_of
+from exchange.sandbox.market.model import MINUTE_NS
+
+AT_NS = 1_700_000_123_456_789_000
+touches = st.builds(
+    Touch, st.integers(1, 10**7), st.booleans(), st.integers(AT_NS, AT_NS + 10**15), st.integers(1, 10**12)
+)
+KEYS = st.integers(0, 2**64 - 1)
+
+
+@given(KEYS, touches, st.integers(1, 200))
+@settings(max_examples=80, deadline=None)
+def test_both_sides_run_away_from_the_last_price(key: int, touch: Touch, depth: int) -> None:
+    book = book_of(key, touch, depth)
+    assert len(book.asks) == depth
+    assert all(one.price < other.price for one, other in pairwise(book.asks))
+    assert all(one.price > other.price for one, other in pairwise(book.bids))
+    assert all(level.quantity >= 1 and level.price >= 1 for level in (*book.bids, *book.asks))
+    if book.bids:
+        assert 1 <= book.asks[0].price - book.bids[0].price <= WIDEST_SPREAD
+        assert touch.last == (book.asks[0] if touch.is_buy else book.bids[0]).price
+
+
+@given(KEYS, touches, st.integers(1, 50))
+@settings(max_examples=80, deadline=None)
+def test_the_ticker_shows_the_top_of_the_same_book(key: int, touch: Touch, depth: int) -> None:
+    bid, ask = best_of(key, touch)
+    book = book_of(key, touch, depth)
+    assert ask == book.asks[0]
+    assert (bid == book.bids[0]) if book.bids else (bid == (0, 0))
+
+
+@given(KEYS, touches)
+@settings(max_examples=30, deadline=None)
+def test_a_deeper_book_only_adds_levels(key: int, touch: Touch) -> None:
+    deep, shallow = book_of(key, touch, 100), book_of(key, touch, 10)
+    assert (deep.bids[:10], deep.asks[:10]) == (shallow.bids, shallow.asks)
+
+
+def test_most_of_the_book_stays_from_one_moment_to_the_next() -> None:
+    before = book_of(1, Touch(840_000, True, AT_NS, 10**6), 100)
+    after = book_of(1, Touch(840_003, True, AT_NS + MINUTE_NS // 2, 10**6), 100)
+    assert len(set(before.asks) & set(after.asks)) > 70

@@ -1,0 +1,115 @@
+"""Where candles come from: files of Kraken's layout, and scenarios."""
+
+from itertools import islice
+from pathlib import Path
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from exchange.sandbox.market.expansion import refuse_infeasible
+from exchange.sandbox.market.facts import CONTRACTS, PAIRS, listed
+from exchange.sandbox.market.generator import SCENARIOS, generated
+from exchange.sandbox.market.model import HOUR_NS, MINUTE_NS, SourceCandle
+from exchange.sandbox.market.sources import candles_of
+from trading.errors import InputUnusable
+
+BTC, ETH = listed(["BTC/USD", "ETH/USD"])[0]
+SPAN_NS = 15 * MINUTE_NS
+FIRST_NS = 1_700_006_400_000_000_000
+LINE = "1672531200,16528.7,16530.0,16511.0,16514.9,10.30276815,203\n"
+
+
+def scenario(name: str, seed: int = 1, number: int = 200) -> list[SourceCandle]:
+    return list(generated(name, PAIRS, seed=seed, opened_ns=FIRST_NS, span_ns=SPAN_NS, candles=number))
+
+
+def test_a_line_of_a_file_becomes_a_candle_in_whole_points(tmp_path: Path) -> None:
+    file = tmp_path / "XBTUSD_15.csv"
+    file.write_text(LINE)
+    assert list(candles_of({file: BTC}, 15)) == [
+        SourceCandle("BTC/USD", 1_672_531_200_000_000_000, SPAN_NS, 165287, 165300, 165110, 165149, 1_030_276_815, 203)
+    ]
+
+
+def test_files_are_merged_by_time_and_a_hole_stays_a_hole(tmp_path: Path) -> None:
+    one, other = tmp_path / "XBTUSD_1.csv", tmp_path / "ETHUSD_1.csv"
+    one.write_text("60,5,5,5,5,1,1\n180,5,5,5,5,1,1\n")
+    other.write_text("0,2.5,2.50,2.5,2.5,1e-8,1\n60,2.5,2.5,2.5,2.5,1,1\n180,2.5,2.5,2.5,2.5,1,1\n")
+    merged = [(candle.opened_ns // MINUTE_NS, candle.instrument) for candle in candles_of({one: BTC, other: ETH}, 1)]
+    assert merged == [(0, "ETH/USD"), (1, "BTC/USD"), (1, "ETH/USD"), (3, "BTC/USD"), (3, "ETH/USD")]
+
+
+@pytest.mark.parametrize(
+    ("text", "reason"),
+    [
+        (LINE + LINE, "line 2: 1672531200 is off the grid of 15 minutes, or not after the line before"),
+        (LINE.replace("1200", "1201"), "line 1: 1672531201 is off the grid"),
+        (LINE.replace("203", ""), "line 1"),
+        (LINE.replace(",203", ""), "line 1: 6 fields instead of"),
+        (LINE.replace("16528.7", "16528.75"), "line 1: .*16528.75 is finer than 1 decimals"),
+        (LINE.replace("16528.7", "nan"), "line 1"),
+        (LINE.replace("16528.7", "inf"), "line 1"),
+        (LINE.replace("16528.7", "abc"), "line 1: 'abc' is not a number"),
+        ("time,open,high,low,close,volume,trades\n", "line 1"),
+    ],
+)
+def test_a_line_that_is_no_candle_is_named(text: str, reason: str, tmp_path: Path) -> None:
+    file = tmp_path / "XBTUSD_15.csv"
+    file.write_text(text)
+    with pytest.raises(InputUnusable, match=reason):
+        list(candles_of({file: BTC}, 15))
+
+
+def test_a_file_that_is_not_there_is_named(tmp_path: Path) -> None:
+    with pytest.raises(InputUnusable, match=r"XBTUSD_15\.csv is not a file"):
+        list(candles_of({tmp_path / "XBTUSD_15.csv": BTC}, 15))
+
+
+@pytest.mark.parametrize("name", SCENARIOS)
+def test_a_scenario_repeats_with_its_seed_and_can_be_traded(name: str) -> None:
+    fed = scenario(name)
+    assert fed == scenario(name) != scenario(name, seed=2)
+    assert fed == sorted(fed, key=lambda candle: (candle.opened_ns, candle.instrument))
+    assert {candle.instrument for candle in fed if candle.opened_ns == FIRST_NS} == {pair.instrument for pair in PAIRS}
+    for candle in fed:
+        refuse_infeasible(candle, 16)
+
+
+@given(st.sampled_from(sorted(SCENARIOS)), st.integers(0, 2**32), st.sampled_from([MINUTE_NS, HOUR_NS, 24 * HOUR_NS]))
+@settings(max_examples=30, deadline=None)
+def test_any_seed_makes_candles_that_can_be_traded(name: str, seed: int, span_ns: int) -> None:
+    opened_ns = FIRST_NS // span_ns * span_ns
+    for candle in generated(name, PAIRS[-2:], seed=seed, opened_ns=opened_ns, span_ns=span_ns, candles=150):
+        refuse_infeasible(candle, 16)
+
+
+def test_scenarios_are_what_they_are_called() -> None:
+    of_btc = {name: [c for c in scenario(name) if c.instrument == "BTC/USD"] for name in SCENARIOS}
+    first, last = of_btc["trend"][0].open, of_btc["trend"][-1].close
+    assert last > 1.05 * first
+    assert all(abs(candle.close / of_btc["range"][0].open - 1) < 0.1 for candle in of_btc["range"])
+    assert min(candle.low for candle in of_btc["crash"]) < 0.8 * of_btc["crash"][0].open
+    assert len(of_btc["gap"]) < 190
+    assert max(candle.trades for candle in of_btc["thin"]) <= 4
+    assert len(of_btc["thin"]) < 100
+
+
+def test_a_scenario_without_an_end_goes_on() -> None:
+    endless = generated("range", [BTC], seed=1, opened_ns=FIRST_NS, span_ns=SPAN_NS)
+    assert len(list(islice(endless, 1000))) == 1000
+
+
+def test_an_unknown_scenario_or_instrument_is_refused_with_those_there_are() -> None:
+    with pytest.raises(InputUnusable, match="There are: trend, range, crash, gap, thin"):
+        list(generated("storm", PAIRS, seed=1, opened_ns=FIRST_NS, span_ns=SPAN_NS))
+    with pytest.raises(InputUnusable, match="No facts are known of PEPE/USD"):
+        listed(["BTC/USD", "PEPE/USD"])
+
+
+def test_each_pair_has_its_perpetual_and_levels_of_rising_margin() -> None:
+    assert [contract.instrument for contract in CONTRACTS] == [pair.instrument for pair in PAIRS]
+    for contract in CONTRACTS:
+        assert contract.symbol == f"PF_{contract.pair.replace(':', '')}"
+        assert list(contract.margin_levels) == sorted(contract.margin_levels)
+        assert all(level.maintenance == level.initial / 2 for level in contract.margin_levels)
