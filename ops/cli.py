@@ -9,14 +9,17 @@ Exit codes: 0 done, 1 an error that says what to do, 2 wrong usage, 130 interrup
 import argparse
 import os
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from trading.errors import SlipwayError
+from trading.errors import InputUnusable, SlipwayError
 
 if TYPE_CHECKING:
+    from config.settings import Paths
+    from exchange.sandbox.market.market import Market
+    from exchange.sandbox.market.sources import Row
     from ops.console import Rows
     from ops.stack import Stack
 
@@ -26,12 +29,13 @@ GENERATED = ("BTC/USD", "ETH/USD")
 GENERATED_START_NS = 1_767_225_600_000_000_000  # 2026-01-01
 CCXT = """\
   spot = ccxt.pro.kraken()
-  spot.urls["api"].update(public="{spot_rest}", private="{spot_rest}",
-                          ws={{"public": "{spot_ws}", "publicV2": "{spot_ws}"}})
+  spot.urls["api"] = dict.fromkeys(("public", "private", "zendesk"), "{spot_rest}")
+  sockets = ("public", "private", "publicV2", "privateV2", "beta", "beta-private")
+  spot.urls["api"]["ws"] = dict.fromkeys(sockets, "{spot_ws}")
   futures = ccxt.pro.krakenfutures()
   futures.urls["api"].update(public="{futures_rest}/derivatives/api/", private="{futures_rest}/derivatives/api/",
                              charts="{futures_rest}/api/charts/", history="{futures_rest}/api/history/",
-                             ws="{futures_ws}")"""
+                             feeschedules="{futures_rest}/api/feeschedules/", ws="{futures_ws}")"""
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -84,8 +88,19 @@ def _parser() -> argparse.ArgumentParser:
         "files", nargs="*", type=Path, default=[], help="candles, as XBTUSD_15.csv; default: the sample's"
     )
     source.add_argument("--generate", metavar="SCENARIO", help="trend, range, crash, gap or thin, instead of files")
+    source.add_argument("--warehouse", action="store_true", help="the published candles, instead of files")
     sandbox.add_argument(
-        "--instrument", action="append", dest="instruments", metavar="NAME", help="of a generated market; repeatable"
+        "--instrument", action="append", dest="instruments", metavar="NAME", help="with the above two; repeatable"
+    )
+    sandbox.add_argument(
+        "--timeframe", choices=("15m", "1h", "4h", "1d"), help="of the candles of files or warehouse; default: 15m"
+    )
+    sandbox.add_argument(
+        "--from", type=_moment, dest="first", metavar="DAY", help="candles from then on, UTC, as 2023-01-31[T12:00]"
+    )
+    sandbox.add_argument("--to", type=_moment, dest="last", metavar="DAY", help="candles closed by then")
+    sandbox.add_argument(
+        "--moments", type=int, metavar="N", help="of a candle, at which it trades; default: 90 in real time, else 16"
     )
     sandbox.add_argument(
         "--start", type=_start, metavar="DAY", help="where the venue's clock begins; `now` moves the candles there"
@@ -227,30 +242,14 @@ def _sql(chosen: argparse.Namespace) -> int:
 
 def _sandbox(chosen: argparse.Namespace) -> int:
     import asyncio
-    import time
 
     from config.settings import load_settings
     from exchange.sandbox import serving
-    from exchange.sandbox.market.market import MOMENTS_PER_CANDLE
     from exchange.sandbox.server import Ports, Sandbox
 
     paths = load_settings(chosen.profile).paths
-    is_real_time = chosen.speed == 1.0
-    moments = serving.MOMENTS_IN_REAL_TIME if is_real_time else MOMENTS_PER_CANDLE
-    is_now = chosen.start == NOW or (chosen.start is None and is_real_time)
-    now_ns = time.time_ns() if is_now else None
-    starts_ns = round(chosen.start.timestamp()) * 10**9 if isinstance(chosen.start, datetime) else None
-    if chosen.generate:
-        instruments = chosen.instruments or GENERATED
-        begin_ns = now_ns or starts_ns or GENERATED_START_NS
-        market = serving.market_of_scenario(
-            chosen.generate, instruments, seed=chosen.seed, starts_ns=begin_ns, moments=moments
-        )
-    else:
-        files = chosen.files or sorted(paths.sample.glob("*_15.csv"))
-        market = serving.market_of_files(files, seed=chosen.seed, starts_ns=starts_ns, now_ns=now_ns, moments=moments)
     sandbox = Sandbox(
-        market,
+        _sandbox_market(chosen, paths),
         speed=chosen.speed,
         seed=chosen.seed,
         ports=Ports(*chosen.ports),
@@ -260,6 +259,67 @@ def _sandbox(chosen: argparse.Namespace) -> int:
     address_file = paths.state / "sandbox.json"
     asyncio.run(serving.serve(sandbox, address_file, lambda addresses: _greet(addresses, address_file)))
     return 0
+
+
+def _sandbox_market(chosen: argparse.Namespace, paths: "Paths") -> "Market":
+    """What the sandbox trades: a scenario, the published candles, or files."""
+    import time
+
+    from exchange.sandbox import serving
+    from exchange.sandbox.market.market import MOMENTS_PER_CANDLE
+    from exchange.sandbox.market.sources import TIMEFRAME_MINUTES
+
+    is_real_time = chosen.speed == 1.0
+    usual = serving.MOMENTS_IN_REAL_TIME if is_real_time else MOMENTS_PER_CANDLE
+    moments = usual if chosen.moments is None else chosen.moments
+    is_now = chosen.start == NOW or (chosen.start is None and is_real_time)
+    when = serving.When(
+        first_ns=_ns(chosen.first),
+        last_ns=_ns(chosen.last),
+        starts_ns=_ns(chosen.start) if isinstance(chosen.start, datetime) else None,
+        now_ns=time.time_ns() if is_now else None,
+    )
+    if chosen.generate:
+        _refuse_with(chosen, "--generate", timeframe="--timeframe", first="--from", last="--to")
+        begin_ns = when.now_ns or when.starts_ns or GENERATED_START_NS
+        return serving.market_of_scenario(
+            chosen.generate, chosen.instruments or GENERATED, seed=chosen.seed, starts_ns=begin_ns, moments=moments
+        )
+    if chosen.warehouse:
+        rows, instruments = _published_candles(chosen, paths.published)
+        return serving.market_of_rows(rows, instruments, seed=chosen.seed, when=when, moments=moments)
+    _refuse_with(chosen, "files: their names say it", instruments="--instrument")
+    minutes = TIMEFRAME_MINUTES[chosen.timeframe or "15m"]
+    files = chosen.files or sorted(paths.sample.glob(f"*_{minutes}.csv"))
+    wanted = minutes if chosen.timeframe else None
+    return serving.market_of_files(files, seed=chosen.seed, when=when, minutes=wanted, moments=moments)
+
+
+def _published_candles(chosen: argparse.Namespace, published: Path) -> "tuple[Iterator[Row], list[str]]":
+    """Rows of the candles asked for, and the instruments that have any. Raises InputUnusable: one has none."""
+    from exchange.sandbox.market.facts import PAIRS
+    from exchange.sandbox.market.sources import Row
+    from warehouse.candles import read_candles
+    from warehouse.connection import reading
+
+    timeframe = chosen.timeframe or "15m"
+    wanted = chosen.instruments or [pair.instrument for pair in PAIRS]
+    with reading(published) as connection:
+        candles = read_candles(connection, wanted, timeframe, chosen.first, chosen.last)
+    there = sorted(set(candles["instrument"].to_list()))
+    missing = [name for name in chosen.instruments or () if name not in there]
+    if missing or not there:
+        raise InputUnusable(
+            f"The published warehouse has no {timeframe} candles of {', '.join(missing or wanted)} in that span."
+        )
+    return map(Row._make, candles.select(Row._fields).iter_rows()), there
+
+
+def _refuse_with(chosen: argparse.Namespace, what: str, **options: str) -> None:
+    """Raises InputUnusable: an option that would say nothing was given. Left alone it would be believed."""
+    given = [option for name, option in options.items() if getattr(chosen, name)]
+    if given:
+        raise InputUnusable(f"{', '.join(given)} can't be used with {what}. Leave it out.")
 
 
 def _greet(addresses: dict[str, str], address_file: Path) -> None:
@@ -305,6 +365,10 @@ def _moment(text: str) -> datetime:
             f"{text!r} is not a day like 2023-01-31 or a time like 2023-01-31T12:00"
         ) from error
     return moment.replace(tzinfo=UTC) if moment.tzinfo is None else moment.astimezone(UTC)
+
+
+def _ns(moment: datetime | None) -> int | None:
+    return None if moment is None else round(moment.timestamp()) * 10**9
 
 
 def _start(text: str) -> datetime | str:

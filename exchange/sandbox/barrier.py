@@ -12,6 +12,7 @@ Sessions have their turns one after the other, in the order of their registratio
 import asyncio
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
+from itertools import count
 from typing import NamedTuple
 
 from exchange.sandbox.wire.link import Link
@@ -46,6 +47,7 @@ class Seat:
 
     name: str
     tell: Callable[[Announcement], Awaitable[None]]  # raises ConnectionError when the session has gone
+    key: str = ""  # what its requests carry in their header; no other session ever has the same
     links: dict[str, Link] = field(default_factory=dict)
     told: Announcement = NOTHING
     report: Report | None = None
@@ -71,12 +73,15 @@ class Seat:
         return is_due or is_late or self.told.stop == 0 or self.told.frames != self.frames()
 
     def waits_for(self, held_requests: int) -> str:
-        """What is still to come before the session is done with what it was told; "" if nothing is."""
+        """What is still to come before the session is done with what it was told; "" if nothing is.
+
+        `held_requests` are those of its own that a fault holds: their answers come when the market has moved.
+        """
         report = self.report
         if report is None or report.stop != self.told.stop:
             return "has not handled what it was told"
         if report.calls > held_requests:
-            return f"waits for {report.calls} answers"
+            return f"waits for {report.calls} answers, of which faults hold {held_requests} that carry its header"
         for address, link in self.links.items():
             if fate(link) == OPEN and self._is_unanswered(link, report.sent.get(address, 0)):
                 return f"has sent a frame on {address} that is not answered"
@@ -102,14 +107,17 @@ class Barrier:
         self.seats: list[Seat] = []
         self.changes = 0  # of any link's counts, so far
         self.lock = asyncio.Lock()  # held by the one who settles, and by the pump from stop to stop in lockstep
-        self.held_requests: Callable[[], int] = lambda: 0
+        self.held_requests: Callable[[str], int] = lambda _: 0  # of the session with this key
         self.tells_time: Callable[[], bool] = lambda: False  # also when nothing else is new
         self._now_ns = now_ns
         self._owners: dict[Link, Seat] = {}
+        self._keys = count(1)
         self._is_stirred = asyncio.Event()
 
     def sit(self, seat: Seat) -> None:
-        """Register a session."""
+        """Register a session, once."""
+        assert seat not in self.seats
+        seat.key = str(next(self._keys))
         self.seats.append(seat)
         self.stir(seat)
 
@@ -170,11 +178,11 @@ class Barrier:
 
     def unsettled(self) -> str:
         """Which sessions are not done, and what they wait for, as a sentence; "" when all are done."""
-        waiting = [(seat.name, seat.waits_for(self.held_requests())) for seat in self.seats]
+        waiting = [(seat.name, seat.waits_for(self.held_requests(seat.key))) for seat in self.seats]
         return "; ".join(f"session {name!r} {reason}" for name, reason in waiting if reason)
 
     def _owes(self, seat: Seat) -> bool:
-        return self._has_news(seat) or seat.waits_for(self.held_requests()) != ""
+        return self._has_news(seat) or seat.waits_for(self.held_requests(seat.key)) != ""
 
     def _has_news(self, seat: Seat) -> bool:
         now_ns = self._now_ns()

@@ -5,12 +5,14 @@ from typing import Annotated, Literal
 
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field
 
+from exchange.sandbox.barrier import Report
 from exchange.sandbox.venue import CANCEL_ONLY, MAINTENANCE, ONLINE, POST_ONLY
 from exchange.sandbox.wire.faults import FRAME_KINDS, HANDSHAKE_KINDS, REQUEST_KINDS, Fault, On
 from exchange.sandbox.wire.numbers import SECOND_NS
 
 STATUSES = ONLINE, MAINTENANCE, CANCEL_ONLY, POST_ONLY
 SILENCE = "silence"  # every frame that matches is dropped, and the connection lives on
+FASTEST = 1e6  # eleven days of the market in a second: beyond it, no machine comes along
 LONGEST_S = 1e9  # thirty years: beyond it, times don't fit into 64 bits
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
@@ -72,7 +74,7 @@ class Clock(Command):
     """How time passes."""
 
     pace: Literal["real", "accelerated", "lockstep"]
-    speed: Annotated[float, Field(gt=0)] | None = None  # market seconds per second, when accelerated
+    speed: Annotated[float, Field(gt=0, le=FASTEST)] | None = None  # market seconds per second, when accelerated
 
     def contradiction(self) -> str:
         """A speed that the pace does not have, or lacks."""
@@ -89,6 +91,10 @@ class Scheduled(Command):
 
     at: Time | None = None
     until: Time | None = None
+
+    def begins_ns(self, now_ns: int) -> int:
+        """When the change is made, if it is ordered now."""
+        return now_ns if self.at is None else max(self.at, now_ns)
 
 
 class Status(Scheduled):
@@ -151,3 +157,18 @@ class FaultOrder(Command):
             delay_s=self.delay_s,
             status=self.status,
         )
+
+
+class SessionReport(BaseModel):
+    """What a session of the lockstep barrier reports, as `barrier.Report` has it. Nothing is converted."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True, strict=True)
+
+    stop: Annotated[int, Field(ge=0)]
+    sent: dict[str, Annotated[int, Field(ge=0)]]
+    calls: Annotated[int, Field(ge=0)]
+    timer_ns: int | None
+
+    def report(self) -> Report:
+        """The report as the barrier knows it."""
+        return Report(self.stop, self.sent, self.calls, self.timer_ns)

@@ -1,7 +1,8 @@
 """The control API: for whoever runs the sandbox, on a port of its own, never on the venue's.
 
 Bodies and answers are JSON; an error is `{"error": "<what is wrong and what to do>"}` with a status that fits.
-`GET /` lists what there is; `commands` says what each body may hold.
+`GET /` lists what there is; `commands` says what each body may hold. Web pages are not let in: a browser says in
+`Origin` where a page comes from, and in `Host` the name under which the page knows this port.
 """
 
 import asyncio
@@ -12,19 +13,32 @@ from typing import TYPE_CHECKING, Any, TypeVar
 import orjson
 from aiohttp import WSCloseCode, WSMsgType, web
 from aiohttp.typedefs import Handler
-from pydantic import ValidationError
+from pydantic import BaseModel, ValidationError
 
-from exchange.sandbox.barrier import Announcement, Report, Seat
-from exchange.sandbox.commands import Advance, Clock, Command, Drop, FaultOrder, Instruments, Scheduled, Skew, Status
-from exchange.sandbox.venue import ONLINE
-from exchange.sandbox.wire.faults import Standing
+from exchange.sandbox.barrier import Announcement, Seat
+from exchange.sandbox.commands import (
+    Advance,
+    Clock,
+    Command,
+    Drop,
+    FaultOrder,
+    Instruments,
+    Scheduled,
+    SessionReport,
+    Skew,
+    Status,
+)
+from exchange.sandbox.operation import End
+from exchange.sandbox.wire.faults import SESSION_HEADER, Standing
 from exchange.sandbox.wire.link import FAREWELL_S, Link
 from exchange.sandbox.wire.numbers import SECOND_NS, rfc3339
+from trading.errors import InputUnusable
 
 if TYPE_CHECKING:
     from exchange.sandbox.server import Sandbox
 
 Body = TypeVar("Body", bound=Command)
+Message = TypeVar("Message", bound=BaseModel)
 Json = dict[str, Any]
 
 
@@ -50,7 +64,7 @@ class Control:
 
     def application(self) -> web.Application:
         """All paths."""
-        application = web.Application(middlewares=(_in_json,))
+        application = web.Application(middlewares=(_in_json, _for_programs))
         application.router.add_routes(
             [
                 web.get("/", self.index),
@@ -105,15 +119,12 @@ class Control:
     async def advance(self, request: web.Request) -> web.Response:
         """Move the market, and answer when all registered sessions are done with it."""
         command = await _body(request, Advance)
-        pump, market = self._sandbox.pump, self._sandbox.venue.market
+        pump = self._sandbox.pump
         if pump.moves_by_itself:
             raise Refused("The clock runs by itself: POST /pause, or /clock with pace lockstep, before /advance.", 409)
-        goal_ns = command.goal_ns(market.now_ns)
-        if goal_ns < market.now_ns:
-            raise Refused(f"Time does not go back: it is {rfc3339(market.now_ns, 9)} already.")
         try:
             async with asyncio.timeout(command.timeout_s):
-                await pump.advance(goal_ns)
+                await pump.advance(lambda now_ns: _goal_ns(command, now_ns))
         except TimeoutError:
             reason = self._sandbox.barrier.unsettled() or "clients that are not registered don't fall silent"
             raise Refused(f"Not done after {command.timeout_s:g} s: {reason}.", 504) from None
@@ -140,10 +151,8 @@ class Control:
     async def status(self, request: web.Request) -> web.Response:
         """Put the venue in a mode."""
         command = await _body(request, Status)
-        operation = self._sandbox.operation
-        return self._do(
-            command, lambda: operation.set_status(command.status), undo=lambda: operation.set_status(ONLINE)
-        )
+        set_status = self._sandbox.operation.set_status
+        return self._do(command, lambda is_for_good: set_status(command.status, is_for_good=is_for_good))
 
     async def suspend(self, request: web.Request) -> web.Response:
         """Take instruments off trading."""
@@ -151,8 +160,7 @@ class Control:
         suspend = self._sandbox.operation.suspend
         return self._do(
             command,
-            lambda: suspend(command.instruments, is_suspended=command.on),
-            undo=lambda: suspend(command.instruments, is_suspended=not command.on),
+            lambda is_for_good: suspend(command.instruments, is_suspended=command.on, is_for_good=is_for_good),
         )
 
     async def hide(self, request: web.Request) -> web.Response:
@@ -161,15 +169,15 @@ class Control:
         hide = self._sandbox.operation.hide
         return self._do(
             command,
-            lambda: hide(command.instruments, is_hidden=command.on),
-            undo=lambda: hide(command.instruments, is_hidden=not command.on),
+            lambda is_for_good: hide(command.instruments, is_hidden=command.on, is_for_good=is_for_good),
         )
 
     async def skew(self, request: web.Request) -> web.Response:
         """Have the venue's clock be wrong."""
         command = await _body(request, Skew)
         skew = self._sandbox.operation.skew
-        return self._do(command, lambda: skew(round(command.by_s * SECOND_NS)), undo=lambda: skew(0))
+        by_ns = round(command.by_s * SECOND_NS)
+        return self._do(command, lambda is_for_good: skew(by_ns, is_for_good=is_for_good))
 
     async def drop(self, request: web.Request) -> web.Response:
         """End connections."""
@@ -221,29 +229,50 @@ class Control:
 
     def _heard(self, seat: Seat, text: str) -> str:
         """Take in what a session says; the answer, if it gets one."""
-        barrier = self._sandbox.barrier
         try:
-            said = orjson.loads(text)
+            match orjson.loads(text):
+                case {"register": str(name)}:
+                    return _text(self._register(seat, name))
+                case {"link": str(address)}:
+                    return _text(self._declare(seat, address))
+                case {"report": dict(report)}:
+                    self._report(seat, report)
+                    return ""
+                case other:
+                    return _error(f"A session says register, link or report; this is none: {other!r:.200}")
         except orjson.JSONDecodeError as error:
             return _error(f"That is not JSON: {error}.")
-        match said:
-            case {"report": {"stop": int(stop), "sent": dict(sent), "calls": int(calls), "timer_ns": timer_ns}}:
-                seat.report = Report(stop, sent, calls, timer_ns)
-                barrier.stir(seat)
-                return ""
-            case {"link": str(address)} if address in self._sandbox.links:
-                barrier.own(seat, self._sandbox.links[address])
-                return orjson.dumps({"link": address}).decode()
-            case {"link": str(address)}:
-                return _error(f"No connection to the venue comes from {address}.")
-            case {"register": str(name)} if name and all(name != other.name for other in barrier.seats):
-                seat.name = name
-                barrier.sit(seat)
-                return orjson.dumps({"registered": name, "now_ns": self._sandbox.venue.now_ns()}).decode()
-            case {"register": str(name)}:
-                return _error(f"A session can't be called {name!r}: another is, or it is no name.")
-            case other:
-                return _error(f"A session says register, link or report; this is none: {other!r:.200}")
+        except Refused as refused:
+            return _error(str(refused))
+
+    def _register(self, seat: Seat, name: str) -> Json:
+        barrier = self._sandbox.barrier
+        if seat in barrier.seats:
+            raise Refused(f"This connection is session {seat.name!r} already: open another for {name!r}.")
+        if not name or any(name == other.name for other in barrier.seats):
+            raise Refused(f"A session can't be called {name!r}: another is, or it is no name.")
+        seat.name = name
+        barrier.sit(seat)
+        return {"registered": name, "now_ns": self._sandbox.venue.now_ns(), "headers": {SESSION_HEADER: seat.key}}
+
+    def _declare(self, seat: Seat, address: str) -> Json:
+        self._refuse_unregistered(seat)
+        if address not in self._sandbox.links:
+            raise Refused(f"No connection to the venue comes from {address}.")
+        self._sandbox.barrier.own(seat, self._sandbox.links[address])
+        return {"link": address}
+
+    def _report(self, seat: Seat, said: Json) -> None:
+        self._refuse_unregistered(seat)
+        report = _checked(SessionReport, said).report()
+        if report.stop > seat.told.stop:
+            raise Refused(f"Stop {report.stop} has not been announced yet: the last was {seat.told.stop}.")
+        seat.report = report
+        self._sandbox.barrier.stir(seat)
+
+    def _refuse_unregistered(self, seat: Seat) -> None:
+        if seat not in self._sandbox.barrier.seats:
+            raise Refused('Say {"register": "<a name>"} first.')
 
     async def _close_sessions(self, _: web.Application) -> None:
         for socket in tuple(self._sockets):
@@ -258,14 +287,22 @@ class Control:
                 raise Refused(f"{name!r} is not listed here: {', '.join(known)} are.")
         return command
 
-    def _do(self, command: Scheduled, act: Callable[[], None], undo: Callable[[], None]) -> web.Response:
-        """Act now or when it is time, and undo it when that is over."""
-        if command.at is None:
-            act()
+    def _do(self, command: Scheduled, change: Callable[[bool], End]) -> web.Response:
+        """Make a change now or when it is time. It gets whether it is for good, and returns what ends it."""
+        agenda, until_ns = self._sandbox.agenda, command.until
+        begins_ns = command.begins_ns(self._sandbox.venue.market.now_ns)
+        if until_ns is not None and until_ns <= begins_ns:
+            raise Refused(f"`until` has to come after the change, which is made at {rfc3339(begins_ns, 9)}.")
+
+        def begin() -> None:
+            end = change(until_ns is None)
+            if until_ns is not None:
+                agenda.at(until_ns, end)
+
+        if command.at is None or command.at <= self._sandbox.venue.market.now_ns:
+            begin()  # what is due already must not come after a later command
         else:
-            self._sandbox.agenda.at(command.at, act)
-        if command.until is not None:
-            self._sandbox.agenda.at(command.until, undo)
+            agenda.at(command.at, begin)
         return _json(self._now())
 
     def _now(self) -> Json:
@@ -296,23 +333,48 @@ async def _in_json(request: web.Request, handler: Handler) -> web.StreamResponse
         return await handler(request)
     except Refused as refused:
         return _json({"error": str(refused)}, status=refused.status)
+    except InputUnusable as error:  # a candle that can't be, on the way of an advance
+        return _json({"error": str(error)}, status=400)
     except web.HTTPException as error:
         return _json(
             {"error": f"{request.method} {request.path}: {error.reason}. GET / lists what there is."}, error.status
         )
 
 
+@web.middleware
+async def _for_programs(request: web.Request, handler: Handler) -> web.StreamResponse:
+    """Refuse web pages: those that say where they come from, and those for which another name leads here."""
+    port = request.transport.get_extra_info("sockname")[1] if request.transport else 0
+    if "Origin" in request.headers:
+        raise Refused("The control API is for programs: a request with an Origin comes from a web page.", 403)
+    if request.headers.get("Host", "").lower() not in (f"127.0.0.1:{port}", f"localhost:{port}"):
+        raise Refused(f"The control API is called 127.0.0.1:{port} or localhost:{port}, and nothing else.", 403)
+    return await handler(request)
+
+
 async def _body(request: web.Request, kind: type[Body]) -> Body:
     """The request's body as a command. Raises Refused: it is not JSON, or not this command."""
     try:
-        command = kind.model_validate(orjson.loads(await request.read() or b"{}"))
+        command = _checked(kind, orjson.loads(await request.read() or b"{}"))
     except orjson.JSONDecodeError as error:
         raise Refused(f"The body is not JSON: {error}.") from error
-    except ValidationError as error:
-        raise Refused("; ".join(_sentence(problem) for problem in error.errors()) + ".") from error
     if command.contradiction():
         raise Refused(command.contradiction())
     return command
+
+
+def _checked(kind: type[Message], said: Any) -> Message:
+    try:
+        return kind.model_validate(said)
+    except ValidationError as error:
+        raise Refused("; ".join(_sentence(problem) for problem in error.errors()) + ".") from error
+
+
+def _goal_ns(command: Advance, now_ns: int) -> int:
+    goal_ns = command.goal_ns(now_ns)
+    if goal_ns < now_ns:
+        raise Refused(f"Time does not go back: it is {rfc3339(now_ns, 9)} already.")
+    return goal_ns
 
 
 def _sentence(problem: Any) -> str:
@@ -322,7 +384,7 @@ def _sentence(problem: Any) -> str:
 
 def _telling(socket: web.WebSocketResponse) -> Any:
     async def tell(news: Announcement) -> None:
-        await socket.send_bytes(orjson.dumps({"stop": news.stop, "now_ns": news.now_ns, "frames": news.frames}))
+        await socket.send_str(_text({"stop": news.stop, "now_ns": news.now_ns, "frames": news.frames}))
 
     return tell
 
@@ -358,4 +420,8 @@ def _json(body: Json, status: int = 200) -> web.Response:
 
 
 def _error(sentence: str) -> str:
-    return orjson.dumps({"error": sentence}).decode()
+    return _text({"error": sentence})
+
+
+def _text(message: Json) -> str:
+    return orjson.dumps(message).decode()

@@ -42,19 +42,21 @@ class Pump:
         agenda: Agenda,
         barrier: Barrier,
         links: Callable[[], Iterable[Link]],
+        held_requests: Callable[[], int],
         *,
         speed: float | None = 1.0,
         drops_idle: bool = True,
     ) -> None:
         self.is_paused = False
         self.speed = speed  # market seconds per second; None: lockstep
-        self.requests = 0  # that are being answered now
+        self.requests = 0  # that are being answered now, or held by a fault
         self._drops_idle = drops_idle
         self._venue = venue
         self._feeds = tuple(feeds)
         self._agenda = agenda
         self._barrier = barrier
         self._links = links
+        self._held_requests = held_requests
         self._turned = asyncio.Event()  # the clock was changed
         self._anchor: tuple[float, int] | None = None  # the machine's and the market's time that belong together
 
@@ -70,7 +72,7 @@ class Pump:
         self._turned.set()
 
     async def run(self) -> None:
-        """Move the market as the machine's clock does, until cancelled."""
+        """Move the market as the machine's clock does, until cancelled. Raises InputUnusable: a candle can't be."""
         while True:
             self._turned.clear()
             if not self.moves_by_itself:
@@ -81,10 +83,16 @@ class Pump:
                 async with asyncio.timeout(LONGEST_PAUSE_S):
                     await self._turned.wait()
 
-    async def advance(self, to_ns: int) -> None:
-        """Move the market to `to_ns`, and return when all registered sessions are done with it."""
+    async def advance(self, goal_ns: Callable[[int], int]) -> None:
+        """Move the market to a time, and return when all registered sessions are done with it.
+
+        `goal_ns` gets the market's time and says the time to move to. It is asked when those who advanced before are
+        done, so that two who advance by a minute move the market by two; what it raises is raised here. Raises
+        InputUnusable: a candle on the way can't be.
+        """
         async with self._barrier.lock:
             await self._barrier.settle()
+            to_ns = goal_ns(self._venue.market.now_ns)
             stops = 0
             while self._venue.market.now_ns < to_ns:
                 before = self._barrier.changes
@@ -156,11 +164,16 @@ class Pump:
 
     async def _quiet(self) -> None:
         """Wait until clients that are not registered have been silent for a moment."""
-        while self.requests or self._strangers():
+        await asyncio.sleep(0)  # requests that were held until now go on
+        while self._is_answering() or self._strangers():
             before = self._barrier.changes
             await asyncio.sleep(QUIET_S)
-            if self._barrier.changes == before and not self.requests:
+            if self._barrier.changes == before and not self._is_answering():
                 return
+
+    def _is_answering(self) -> bool:
+        """Whether a request is on its way. One that a fault holds may wait for a time after the advance."""
+        return self.requests > self._held_requests()
 
     def _strangers(self) -> list[Link]:
         return [link for link in self._links() if link.is_open and not self._barrier.is_owned(link)]

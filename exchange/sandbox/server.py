@@ -1,6 +1,7 @@
 """The sandbox as a running server: spot, futures and control, each on a loopback port of its own."""
 
 import asyncio
+import sys
 from collections.abc import Awaitable, Callable, Iterable
 from contextlib import AsyncExitStack
 from random import Random
@@ -20,7 +21,7 @@ from exchange.sandbox.market.market import Market
 from exchange.sandbox.operation import Operation
 from exchange.sandbox.pump import Pump
 from exchange.sandbox.spot import rest as spot_rest
-from exchange.sandbox.spot.feed import SpotFeed
+from exchange.sandbox.spot.feed import Manners, SpotFeed
 from exchange.sandbox.spot.refusal import UNAVAILABLE
 from exchange.sandbox.venue import Venue
 from exchange.sandbox.wire.agenda import Agenda
@@ -56,7 +57,7 @@ class Urls(NamedTuple):
 class Sandbox:
     """A venue over a market, as an async context manager; inside it, `urls` say where it listens.
 
-    `speed` is market seconds per second, None is lockstep. `has_limits` is whether request rates are limited,
+    `speed` is market seconds per second, None is lockstep. `has_limits` is whether request and frame rates are limited,
     `drops_idle` whether connections without a word are closed, as the venue does after a minute of its time; a market
     that runs faster than real time never does. Raises SetupFailed when a port is taken.
     """
@@ -80,9 +81,16 @@ class Sandbox:
         self.agenda = Agenda()
         self.faults = FaultPlan(self.agenda, lambda: market.now_ns, seed)
         self.barrier = Barrier(self.venue.now_ns)
-        feeds = SpotFeed(self.venue), FuturesFeed(self.venue)
+        feeds = SpotFeed(self.venue, manners(has_limits)), FuturesFeed(self.venue, has_limits=has_limits)
         self.pump = Pump(
-            self.venue, feeds, self.agenda, self.barrier, self._open_links, speed=speed, drops_idle=drops_idle
+            self.venue,
+            feeds,
+            self.agenda,
+            self.barrier,
+            self._open_links,
+            lambda: self.faults.held_requests,
+            speed=speed,
+            drops_idle=drops_idle,
         )
         self.operation = Operation(self.venue, feeds, self._open_links)
         self._spot_feed, self._futures_feed = feeds
@@ -90,7 +98,7 @@ class Sandbox:
         self._ports = ports
         self._next_link = FIRST_LINK + Random(seed).randrange(2**40) * 2**16  # noqa: S311  # not a secret
         self._stack = AsyncExitStack()
-        self.barrier.held_requests = lambda: self.faults.held_requests
+        self.barrier.held_requests = self.faults.held_requests_of
         self.barrier.tells_time = lambda: self.pump.moves_by_itself
         self.faults.on_change = self.barrier.stir
         for fault in faults:
@@ -185,6 +193,11 @@ class Sandbox:
             if not self.links:
                 return
             await asyncio.sleep(0.01)
+
+
+def manners(has_limits: bool) -> Manners:
+    """What spot demands of a WebSocket."""
+    return Manners() if has_limits else Manners(frames_at_once=sys.maxsize)
 
 
 def is_socket(request: web.Request) -> bool:

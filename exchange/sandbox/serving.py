@@ -1,4 +1,4 @@
-"""A sandbox for people: over files or generated candles, with its addresses in a file, until it is told to end."""
+"""A sandbox for people: over files, rows or generated candles, with its addresses in a file, until told to end."""
 
 import asyncio
 import json
@@ -7,12 +7,13 @@ import signal
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from itertools import chain
 from pathlib import Path
+from typing import NamedTuple
 
 from exchange.sandbox.market.facts import PAIRS, SpotPair, listed
 from exchange.sandbox.market.generator import generated
 from exchange.sandbox.market.market import MOMENTS_PER_CANDLE, Market
 from exchange.sandbox.market.model import DAY_NS, MINUTE_NS, SourceCandle
-from exchange.sandbox.market.sources import candles_of
+from exchange.sandbox.market.sources import Row, candles_of, candles_of_rows
 from exchange.sandbox.server import Sandbox
 from trading.errors import InputUnusable
 
@@ -30,34 +31,84 @@ KEYS = {
 }
 
 
-def market_of_files(
-    files: Sequence[Path], *, seed: int, starts_ns: int | None, now_ns: int | None, moments: int = MOMENTS_PER_CANDLE
-) -> Market:
-    """The market of files named as Kraken names them, `XBTUSD_15.csv`, all of one interval.
+class When(NamedTuple):
+    """Which candles are fed, and where the venue's clock begins. Times are ns since 1970; None leaves it open."""
 
-    It begins at `starts_ns`, or 30 days into the candles. With `now_ns` the candles are moved by whole days, so that
-    the venue's clock begins at that time. Raises InputUnusable: a file is missing, has another name, or its candles end
-    before the start.
+    first_ns: int | None = None  # candles opened at this time or later
+    last_ns: int | None = None  # candles closed at this time or before
+    starts_ns: int | None = None  # on the clock of the candles; None: 30 days into them
+    now_ns: int | None = None  # the candles are moved by whole days, so that the venue's clock begins at this time
+
+
+def market_of_files(
+    files: Sequence[Path],
+    *,
+    seed: int,
+    when: When | None = None,
+    minutes: int | None = None,
+    moments: int = MOMENTS_PER_CANDLE,
+) -> Market:
+    """The market of files named as Kraken names them, `XBTUSD_15.csv`, all of one interval: `minutes`, if given.
+
+    Raises InputUnusable: a file is missing, has another name or interval, or its candles end before the start.
     """
     named = {file: _named(file) for file in files}
-    minutes = {interval for _, interval in named.values()}
-    if len(minutes) != 1:
-        raise InputUnusable(f"The files have candles of {sorted(minutes)} minutes: give files of one interval.")
-    pairs, contracts = listed(pair.instrument for pair, _ in named.values())
-    candles = candles_of({file: pair for file, (pair, _) in named.items()}, minutes.pop())
+    intervals = {interval for _, interval in named.values()}
+    if len(intervals) != 1 or minutes not in (None, *intervals):
+        wanted = "one interval" if minutes is None else f"{minutes} minutes"
+        raise InputUnusable(f"The files have candles of {sorted(intervals)} minutes: give files of {wanted}.")
+    candles = candles_of({file: pair for file, (pair, _) in named.items()}, intervals.pop())
+    return _market_of(candles, [pair.instrument for pair, _ in named.values()], when or When(), seed, moments)
+
+
+def market_of_rows(
+    rows: Iterable[Row],
+    instruments: Sequence[str],
+    *,
+    seed: int,
+    when: When | None = None,
+    moments: int = MOMENTS_PER_CANDLE,
+) -> Market:
+    """The market of a table's candles of one timeframe, in the order of time, then of instrument.
+
+    Raises InputUnusable: a row or instrument can't be used, or the candles end before the start.
+    """
+    candles = candles_of_rows(rows, listed(instruments)[0])
+    return _market_of(candles, instruments, when or When(), seed, moments)
+
+
+def _market_of(
+    candles: Iterator[SourceCandle], instruments: Sequence[str], when: When, seed: int, moments: int
+) -> Market:
+    pairs, contracts = listed(instruments)
+    candles = _within(candles, when)
     first = next(candles, None)
     if first is None:
-        raise InputUnusable(f"There is no candle in {', '.join(file.name for file in files)}.")
-    begin_ns = first.opened_ns + HISTORY_NS if starts_ns is None else starts_ns
-    shift_ns = 0 if now_ns is None else (now_ns - begin_ns) // DAY_NS * DAY_NS
-    return Market(
+        raise InputUnusable(f"There is no candle of {', '.join(instruments)} in what was asked for: widen the span.")
+    begin_ns = first.opened_ns + HISTORY_NS if when.starts_ns is None else when.starts_ns
+    shift_ns = 0 if when.now_ns is None else (when.now_ns - begin_ns) // DAY_NS * DAY_NS
+    market = Market(
         _moved(chain([first], candles), shift_ns),
         pairs=pairs,
         contracts=contracts,
         seed=seed,
-        starts_ns=begin_ns if now_ns is None else now_ns,
+        starts_ns=begin_ns if when.now_ns is None else when.now_ns,
         moments_per_candle=moments,
     )
+    if market.next_ns() is None:
+        raise InputUnusable(
+            f"The candles have ended when the sandbox starts, at {begin_ns} ns of their time: start earlier, or feed "
+            "more. Unless a start is given it is 30 days into them."
+        )
+    return market
+
+
+def _within(candles: Iterable[SourceCandle], when: When) -> Iterator[SourceCandle]:
+    for candle in candles:
+        if when.last_ns is not None and candle.opened_ns + candle.span_ns > when.last_ns:
+            return
+        if when.first_ns is None or candle.opened_ns >= when.first_ns:
+            yield candle
 
 
 def market_of_scenario(

@@ -2,6 +2,7 @@
 
 ```python
 async with open_session(control_url, "paper") as session:
+    http = aiohttp.ClientSession(headers=session.headers)  # so that the sandbox knows whose requests they are
     async with session.working():
         socket = await websockets.connect(spot_ws)
         stream = await session.stream(address_of(socket), socket, socket.send, socket.close)
@@ -9,7 +10,7 @@ async with open_session(control_url, "paper") as session:
         ...  # busy until it asks for the next frame
     await session.sleep_until(at_ns)  # a timer; busy until it sleeps again
     async with session.calling():
-        ...  # waits for an answer of the venue
+        ...  # waits for an answer of the venue, `http.get(...)`
     await session.advance(to_ns)
 ```
 
@@ -18,6 +19,22 @@ timer is handed out at a time: at each stop the frames of the first stream, then
 due, in the order of their times. When nothing is left the session reports so, and the market may move on. So what a
 program does depends on what it was sent, never on the machine. A frame must be asked for by the task that handles it:
 on Python 3.11 `asyncio.wait_for` would put another task in between.
+
+A request that a fault holds is answered only when the market has moved on. So the market does not wait for it, if it
+carries the session's `headers`; without them it is a stranger's, and the market would wait for its answer for ever.
+
+Whoever writes a client in another language speaks four messages, JSON in text frames over `ws://<control>/session`.
+The first three are the client's. A message that is wrong is answered by `{"error": "<sentence>"}` and changes nothing.
+
+- `{"register": "paper"}`, once and first; the answer is `{"registered": "paper", "now_ns": 17…, "headers": {…}}`, with
+  the venue's time and what the session's REST requests carry.
+- `{"link": "127.0.0.1:50123"}` after the WebSocket with this local end was opened; the answer repeats it.
+- `{"report": {"stop": 7, "sent": {"127.0.0.1:50123": 2}, "calls": 0, "timer_ns": null}}` when nothing is left to do,
+  and again when that has changed: the last announcement it knows, by link how many frames it has sent so far, how many
+  requests it waits for, and when its next timer is due or null. It has no answer.
+- `{"stop": 8, "now_ns": 17…, "frames": {"127.0.0.1:50123": [31, 2, "open"]}}` announces a stop, from 1 on: the venue's
+  time and, by link, how many frames were sent to the session so far, how many of its own are answered, and whether the
+  link is `open`, `silent` (half open) or `ended`. The market waits for the report that names this stop.
 """
 
 import asyncio
@@ -51,7 +68,8 @@ async def open_session(control_url: str, name: str) -> AsyncIterator["Session"]:
         session = Session(control_url, http, socket)
         work = asyncio.create_task(session.listen()), asyncio.create_task(session.keep_up())
         try:
-            session.now_ns = (await session.say({"register": name}))["now_ns"]
+            answer = await session.say({"register": name})
+            session.now_ns, session.headers = answer["now_ns"], answer["headers"]
             yield session
         finally:
             for task in work:
@@ -143,6 +161,7 @@ class Session:
 
     def __init__(self, control_url: str, http: aiohttp.ClientSession, socket: aiohttp.ClientWebSocketResponse) -> None:
         self.now_ns = 0
+        self.headers: dict[str, str] = {}  # of its requests to the venue, all of which belong into `calling`
         self._control_url = control_url
         self._http = http
         self._socket = socket
@@ -209,7 +228,7 @@ class Session:
 
     @asynccontextmanager
     async def calling(self) -> AsyncIterator[None]:
-        """Around a wait for the venue's answer: a REST call, or a frame that another task reads."""
+        """Around a wait for the venue's answer: a REST call with `headers`, or a frame that another task reads."""
         task = current_task()
         held = self._busy.pop(task, 0)
         self._calls += 1
@@ -229,7 +248,8 @@ class Session:
             answer = orjson.loads(await reply.read())
         if "error" in answer:
             raise InputUnusable(answer["error"])
-        return int(answer["now_ns"])
+        self.now_ns = max(self.now_ns, int(answer["now_ns"]))  # a session that nothing happened to was told nothing
+        return self.now_ns
 
     # --- for streams and timers
 

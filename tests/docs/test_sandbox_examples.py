@@ -7,18 +7,25 @@ import shutil
 import signal
 import subprocess
 import sys
+import textwrap
 import time
+import urllib.request
 from contextlib import contextmanager
 from pathlib import Path
 
+import ccxt.pro
+import duckdb
 import pytest
 
 from config.settings import ROOT
 from docs.coverage import DOCUMENT, document
+from ops.cli import CCXT, main
+from warehouse.schema import SCHEMA_VERSION
 
 TEXT = DOCUMENT.read_text("utf-8")
 SLIPWAY = Path(sys.executable).with_name("slipway")
 EXAMPLES = re.findall(r"^```(python|bash)\n(.*?)^```", TEXT, flags=re.DOTALL | re.MULTILINE)
+FIRST_DAY_S = 1_672_531_200
 IN_LOCKSTEP = "open_session"  # an example with a session is about lockstep
 KEYS = {
     "spot_rest", "spot_ws", "futures_rest", "futures_ws", "control",
@@ -72,6 +79,94 @@ def test_the_three_ways_to_connect_are_shown():
     together = "".join(code for _, code in EXAMPLES)
 
     assert all(way in together for way in ("ccxt.pro.kraken(", "ccxt.pro.krakenfutures(", "ws_connect(", "curl "))
+
+
+@pytest.mark.parametrize("shown", ["by the document", "by the command"])
+def test_no_address_of_ccxt_is_left_at_production(shown, tmp_path, monkeypatch):
+    home = "127.0.0.1:1"
+    addresses = {key: f"{'ws' if key.endswith('ws') else 'http'}://{home}" for key in KEYS}
+    (tmp_path / ".slipway").mkdir()
+    (tmp_path / ".slipway" / "sandbox.json").write_text(json.dumps(addresses))
+    monkeypatch.chdir(tmp_path)
+    example = next(code for _, code in EXAMPLES if "krakenfutures" in code).partition("async def")[0]
+    code = {"by the document": example, "by the command": textwrap.dedent(CCXT.format(**addresses))}[shown]
+
+    names = {"ccxt": ccxt}
+    exec(code, names)  # the example that people paste
+
+    for client in (names["spot"], names["futures"]):
+        assert [url for url in leaves(client.urls["api"]) if home not in url] == []
+        assert client.urls["api"].keys() == type(client)().urls["api"].keys()
+
+
+def leaves(urls):
+    return [leaf for each in urls.values() for leaf in (leaves(each) if isinstance(each, dict) else [each])]
+
+
+@pytest.mark.parametrize(
+    ("options", "sentence"),
+    [
+        (["XBTUSD_15.csv", "--instrument", "BTC/USD"], "--instrument can't be used with files"),
+        (["--generate", "trend", "--from", "2023-01-01"], "--from can't be used with --generate"),
+        (["--timeframe", "4h", str(ROOT / "data" / "sample" / "XBTUSD_60.csv")], "give files of 240 minutes"),
+        (["--to", "2023-01-20"], "The candles have ended when the sandbox starts"),
+        (["--moments", "0"], "moments_per_candle = 0"),
+    ],
+)
+def test_an_option_that_would_say_nothing_is_refused(options, sentence, tmp_path, monkeypatch, capsys):
+    monkeypatch.setenv("SLIPWAY_HOME", str(tmp_path))
+
+    assert main(["sandbox", *options]) == 1
+    assert sentence in capsys.readouterr().err
+
+
+def test_published_candles_are_traded_over_the_span_asked_for(tmp_path):
+    publish(tmp_path / "warehouse")
+    span = ("--from", "2023-01-02", "--to", "2023-02-11", "--start", "2023-02-01")
+    with sandbox(tmp_path, "--warehouse", "--timeframe", "1h", *span, "--speed", "lockstep") as (_, file):
+        address = json.loads(file.read_text())["spot_rest"]
+        with urllib.request.urlopen(f"{address}/0/public/OHLC?pair=ETHUSD&interval=60") as reply:
+            rows = json.loads(reply.read())["result"]["XETHZUSD"]
+
+    assert [int(rows[0][0]), rows[0][1]] == [FIRST_DAY_S + 86_400, "100.10"]
+
+
+def publish(folder):
+    """A published warehouse with 50 days of hourly candles of two instruments, from 2023-01-01 on."""
+    folder.mkdir()
+    with duckdb.connect(folder / "slipway.duckdb") as connection:
+        connection.execute("set timezone = 'UTC'")
+        connection.execute("create schema marts; create schema meta")
+        connection.execute(
+            "create table meta.publication as select now() as published_at, ? as schema_version", [SCHEMA_VERSION]
+        )
+        connection.execute(
+            f"""
+            create table marts.candles as
+            select
+                instrument, '1h' as timeframe, to_timestamp({FIRST_DAY_S} + n * 3600) as opened_at,
+                to_timestamp({FIRST_DAY_S} + (n + 1) * 3600) as closed_at,
+                100.1::decimal(18, 10) as open, 101::decimal(18, 10) as high, 99::decimal(18, 10) as low,
+                100::decimal(18, 10) as close, 1.00000001::decimal(28, 10) as volume, 5::bigint as trades,
+                'kraken' as source, 'b1' as batch_id
+            from range(1200) as t(n), unnest(['ETH/USD', 'BTC/USD']) as i(instrument)
+            """
+        )
+
+
+@pytest.mark.parametrize(
+    ("options", "sentence"),
+    [
+        (["--instrument", "SOL/USD"], "has no 1h candles of SOL/USD in that span"),
+        (["--from", "2024-01-01"], "in that span"),
+    ],
+)
+def test_what_is_not_published_is_named(options, sentence, tmp_path, monkeypatch, capsys):
+    monkeypatch.setenv("SLIPWAY_HOME", str(tmp_path))
+    publish(tmp_path / "warehouse")
+
+    assert main(["sandbox", "--warehouse", "--timeframe", "1h", *options]) == 1
+    assert sentence in capsys.readouterr().err
 
 
 def test_every_option_that_is_named_exists():

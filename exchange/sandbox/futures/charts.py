@@ -37,11 +37,11 @@ def routes(venue: Venue) -> list[web.RouteDef]:
     """Every path of the charts. They cost no budget."""
     charts = _Charts(venue)
     return [
-        web.get(f"{PREFIX}/", answering(charts.tick_types)),
-        web.get(PREFIX, answering(charts.tick_types)),
-        web.get(PREFIX + "/{tick}", answering(charts.symbols)),
-        web.get(PREFIX + "/{tick}/{symbol}", answering(charts.resolutions)),
-        web.get(PREFIX + "/{tick}/{symbol}/{resolution}", answering(charts.candles)),
+        web.get(f"{PREFIX}/", answering(charts.tick_types, venue)),
+        web.get(PREFIX, answering(charts.tick_types, venue)),
+        web.get(PREFIX + "/{tick}", answering(charts.symbols, venue)),
+        web.get(PREFIX + "/{tick}/{symbol}", answering(charts.resolutions, venue)),
+        web.get(PREFIX + "/{tick}/{symbol}/{resolution}", answering(charts.candles, venue)),
     ]
 
 

@@ -56,7 +56,7 @@ def instrument(contract: Contract, now: Standing) -> Row:
         ],
         "fundingRateCoefficient": 8,
         "maxRelativeFundingRate": 0.005,
-        "isin": contract.isin,
+        **({"isin": contract.isin} if contract.isin else {}),
         "contractValueTradePrecision": contract.size_decimals,
         "postOnly": now.post_only,
         "feeScheduleUid": LINEAR_FEES,

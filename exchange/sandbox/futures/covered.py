@@ -48,6 +48,12 @@ REST = (
     Coverage("GET /api/auth/v1/api-keys/v3/check", "not", _ACCOUNTS),
 )
 
+RATES = (
+    Coverage("Rates of /derivatives", "not", "public endpoints cost nothing at the venue; budgets come with accounts"),
+    Coverage("Rates of WebSocket v1", "covered", "100 requests a second and connection, `rate_limited` beyond"),
+    Coverage("WebSocket v1: at most 100 connections", "not", "any number of them"),
+)
+
 FEEDS = (
     Coverage("WebSocket v1 info, on connection", "covered"),
     Coverage("WebSocket v1 challenge", "covered", "given for any key, as by the venue"),
@@ -65,4 +71,4 @@ FEEDS = (
     ),
 )
 
-COVERED = (*REST, *FEEDS)
+COVERED = (*REST, *FEEDS, *RATES)

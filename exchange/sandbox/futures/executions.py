@@ -36,7 +36,7 @@ def routes(venue: Venue) -> list[web.RouteDef]:
     history = _History(venue)
     return [
         *(
-            web.get(f"/api/history/{version}/market/{{symbol}}/executions", answering(history.executions))
+            web.get(f"/api/history/{version}/market/{{symbol}}/executions", answering(history.executions, venue))
             for version in ("v2", "v3")
         ),
         *(
@@ -82,27 +82,12 @@ class _History:
     def _page(self, contract: Contract, span: Span) -> list[Trade]:
         if span.since_ns >= span.before_ns:
             return []
+        market, symbol = self._venue.market, contract.symbol
         if span.oldest_first:
-            return self._oldest(contract.symbol, span)
-        newest = rows(self._venue.market.futures_trades(contract.symbol, span.before_ns, span.limit))
+            oldest = rows(market.futures_trades_since(symbol, span.since_ns, span.limit))
+            return [trade for trade in oldest if trade.time_ns < span.before_ns]
+        newest = rows(market.futures_trades(symbol, span.before_ns, span.limit))
         return [trade for trade in newest if trade.time_ns >= span.since_ns][::-1]
-
-    def _oldest(self, symbol: str, span: Span) -> list[Trade]:
-        """The first trades of the span. Their numbers have no gap, so a time after enough of them is soon found."""
-        before = self._number(symbol, span.since_ns)
-        low_ns, high_ns = span.since_ns, span.before_ns
-        while self._number(symbol, high_ns) - before > 2 * span.limit:
-            middle_ns = (low_ns + high_ns) // 2
-            if self._number(symbol, middle_ns) - before < span.limit:
-                low_ns = middle_ns
-            else:
-                high_ns = middle_ns
-        found = self._number(symbol, high_ns) - before
-        return list(rows(self._venue.market.futures_trades(symbol, high_ns, found)))[: span.limit]
-
-    def _number(self, symbol: str, before_ns: int) -> int:
-        """How many trades there were before this time."""
-        return sum(self._venue.market.futures_trades(symbol, before_ns, 1).trade_id.tolist())
 
     def _elements(self, contract: Contract, trades: Sequence[Trade]) -> list[Row]:
         if not trades:

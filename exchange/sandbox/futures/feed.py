@@ -5,6 +5,8 @@ from dataclasses import dataclass, field
 from hashlib import blake2b
 from uuid import UUID
 
+from aiohttp import WSCloseCode
+
 from exchange.sandbox.futures import frames, tickers
 from exchange.sandbox.futures.contracts import Row, find, standing
 from exchange.sandbox.futures.requests import (
@@ -25,7 +27,7 @@ from exchange.sandbox.futures.streams import BookStream, CandleStream
 from exchange.sandbox.futures.trades import MS_NS, feed_trade, rows
 from exchange.sandbox.market.facts import Contract
 from exchange.sandbox.market.model import SECOND_NS, Instant, Moment
-from exchange.sandbox.venue import Venue
+from exchange.sandbox.venue import MAINTENANCE, Venue
 from exchange.sandbox.wire.budget import Budget
 from exchange.sandbox.wire.link import Link
 
@@ -49,10 +51,10 @@ class _Session:
 class FuturesFeed:
     """All connections to the futures WebSocket."""
 
-    def __init__(self, venue: Venue) -> None:
+    def __init__(self, venue: Venue, *, has_limits: bool = True) -> None:
         self._venue = venue
         self._contracts = {contract.instrument: contract for contract in venue.market.contracts.values()}
-        self._requests = Budget(REQUESTS_PER_S, REQUESTS_PER_S)
+        self._requests = Budget(REQUESTS_PER_S if has_limits else None, REQUESTS_PER_S)
         self._sessions: dict[int, _Session] = {}
         self._subscribers: dict[Channel, dict[int, _Session]] = {}
         self._books: dict[str, BookStream] = {}
@@ -63,6 +65,8 @@ class FuturesFeed:
         """Greet and answer until the link ends. Nothing a client sends raises."""
         session = self._sessions[link.id] = _Session(link)
         link.send(frames.info())
+        if self._venue.status == MAINTENANCE:
+            link.close(WSCloseCode.GOING_AWAY, "maintenance")
         try:
             async for text in link:
                 self._answer(session, text)
@@ -74,9 +78,7 @@ class FuturesFeed:
         for moment in instant.moments:
             if moment.instrument in self._contracts:
                 self._print(self._contracts[moment.instrument], moment)
-        for symbol, stream in self._books.items():
-            self._send((BOOK, symbol), stream.move(self._venue.market.futures_book(symbol)))
-            self._last_seq[symbol] = stream.seq
+            self._move_book(moment.instrument)
 
     def pulse(self, now_ns: int) -> None:
         """Send what is due by the clock, and drop who has been silent for too long."""
@@ -87,8 +89,14 @@ class FuturesFeed:
         self._beat()
 
     def status_changed(self) -> None:
-        """Tell those who watch a ticker, unless they had one within the second: then the next one says it."""
+        """Tell those who watch a ticker, unless they had one within the second: then the next one says it.
+
+        Maintenance ends all connections, as on spot.
+        """
         self._tick()
+        if self._venue.status == MAINTENANCE:
+            for session in self._sessions.values():
+                session.link.close(WSCloseCode.GOING_AWAY, "maintenance")
 
     # --- requests
 
@@ -227,6 +235,13 @@ class FuturesFeed:
                 self._send(channel, [feed_trade(contract, trade) for trade in trades])
             else:
                 self._send(channel, self._candles[channel].move(trades))
+
+    def _move_book(self, instrument: str) -> None:
+        symbol = self._contracts[instrument].symbol if instrument in self._contracts else ""
+        if symbol in self._books:
+            stream = self._books[symbol]
+            self._send((BOOK, symbol), stream.move(self._venue.market.futures_book(symbol)))
+            self._last_seq[symbol] = stream.seq
 
     def _tick(self) -> None:
         for channel, contract in self._watched():

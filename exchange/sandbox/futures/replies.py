@@ -11,6 +11,7 @@ from urllib.parse import parse_qsl
 import orjson
 from aiohttp import web
 
+from exchange.sandbox.venue import MAINTENANCE, Venue
 from exchange.sandbox.wire.numbers import rfc3339
 
 MILLISECONDS = 3  # fractional digits of serverTime
@@ -28,11 +29,13 @@ class Refusal(Exception):
         self.reply = reply
 
 
-def answering(handler: Handler) -> Handler:
-    """The handler, with a refusal that it raises as its answer."""
+def answering(handler: Handler, venue: Venue | None = None) -> Handler:
+    """The handler, with a refusal that it raises as its answer; with a venue, closed while that is in maintenance."""
 
     @wraps(handler)
     async def answered(request: web.Request) -> web.Response:
+        if venue is not None and venue.status == MAINTENANCE:
+            return edge_closed()
         try:
             return await handler(request)
         except Refusal as refusal:
@@ -65,6 +68,13 @@ def word(now_ns: int, error: str) -> web.Response:
 def invalid(now_ns: int, argument: str) -> web.Response:
     """The gateway's answer to an argument it can't accept."""
     return _gateway(now_ns, 400, "BAD_REQUEST", INVALID_ARGUMENT, f"Argument invalid: {argument}")
+
+
+def edge_closed() -> web.Response:
+    """What the edge in front of the venue says for a service that is down: a page, where clients expect JSON."""
+    return web.Response(
+        status=503, text="<html><body><h1>503 Service Unavailable</h1></body></html>", content_type="text/html"
+    )
 
 
 def not_found(now_ns: int) -> web.Response:

@@ -40,7 +40,7 @@ def rest_row(contract: Contract, quote: FuturesQuote, now: Standing) -> Row:
 
 
 def feed_ticker(contract: Contract, quote: FuturesQuote, now: Standing, now_ns: int) -> Row:
-    """A message of the ticker feed. The names are mixed as they are at the venue."""
+    """A message of the ticker feed, the names mixed as at the venue. A halted contract has no last, bid nor ask."""
     return {
         "time": now_ns // MS_NS,
         "product_id": contract.symbol,
@@ -48,14 +48,11 @@ def feed_ticker(contract: Contract, quote: FuturesQuote, now: Standing, now_ns: 
         "leverage": f"{round(1 / contract.margin_levels[0].initial)}x",
         "premium": 0.0,
         "feed": "ticker",
-        "bid": usd(quote.bid.price, contract),
-        "ask": usd(quote.ask.price, contract),
-        "bid_size": base_units(quote.bid.quantity, contract),
-        "ask_size": base_units(quote.ask.quantity, contract),
+        **({} if now.suspended else _feed_touch(contract, quote)),
         "volume": base_units(quote.rolling.volume, contract),
         "dtm": 0,
         "index": _index_usd(quote),
-        "last": usd(quote.last, contract),
+        **({} if now.suspended else {"last": usd(quote.last, contract)}),
         "change": _change_percent(quote),
         "suspended": now.suspended,
         "tag": "perpetual",
@@ -100,6 +97,15 @@ def _touch(contract: Contract, quote: FuturesQuote) -> Row:
         "bidSize": base_units(quote.bid.quantity, contract),
         "ask": usd(quote.ask.price, contract),
         "askSize": base_units(quote.ask.quantity, contract),
+    }
+
+
+def _feed_touch(contract: Contract, quote: FuturesQuote) -> Row:
+    return {
+        "bid": usd(quote.bid.price, contract),
+        "ask": usd(quote.ask.price, contract),
+        "bid_size": base_units(quote.bid.quantity, contract),
+        "ask_size": base_units(quote.ask.quantity, contract),
     }
 
 

@@ -6,6 +6,7 @@ turnover of a moment, and with it every bar, is known from the sketch, without a
 of the candle and the seed, whatever else is in the batch: nothing of the past needs to be kept but its candles.
 """
 
+from functools import cache
 from typing import NamedTuple
 
 import numpy as np
@@ -17,6 +18,7 @@ from trading.errors import InputUnusable
 FEWEST_MOMENTS = 4  # open, high, low and close may each need one
 SHORTEST_STEP_NS, LONGEST_STEP_NS = 1_000, 9_000  # between two trades of one moment
 BUSY_SHARE = (7, 8)  # of the time between two moments, that trades of one may fill
+LEAST_ROOM = 128  # a moment is at least this part of a step after its minute begins: its trades all lie before it
 HIGHEST_PRICE = 2**33
 HIGHEST_VOLUME = 2**57
 HIGHEST_TURNOVER = 2**89  # price times volume of a candle; sums are kept in two halves of 28 and 63 bits
@@ -53,7 +55,6 @@ def refuse_infeasible(candle: SourceCandle, moments: int) -> None:
     """Raises InputUnusable, naming the candle, when no sequence of trades adds up to it."""
     open_, high, low, close = candle.open, candle.high, candle.low, candle.close
     needed = 1 if high == low else 2 + (high not in (open_, close)) + (low not in (open_, close))
-    room = candle.span_ns * BUSY_SHARE[0] // BUSY_SHARE[1] // moments // LONGEST_STEP_NS
     reason = (
         f"its span is {candle.span_ns} ns"
         if candle.span_ns <= 0
@@ -66,7 +67,7 @@ def refuse_infeasible(candle: SourceCandle, moments: int) -> None:
         else f"its prices need {needed} trades and it has {candle.trades}"
         if candle.trades < needed
         else f"{candle.trades} trades do not fit into its span"
-        if candle.trades > room
+        if candle.trades > busiest(candle.span_ns, moments)
         else f"its volume of {candle.volume} is less than 1e-8 for each of its {candle.trades} trades"
         if candle.volume < candle.trades
         else f"its volume is {candle.volume} of 1e-8, the highest possible is {HIGHEST_VOLUME}"
@@ -83,9 +84,18 @@ def refuse_infeasible(candle: SourceCandle, moments: int) -> None:
 
 
 def grid(span_ns: int, moments: int) -> Integers:
-    """Times of the moments of a candle after its opening; the last lies before its end."""
+    """Times of the moments of a candle after its opening, none of them on a full minute; the last before its end."""
     step = span_ns // moments
-    return (np.arange(moments, dtype=np.int64) + 1) * step - step // 8
+    at_ns = (np.arange(moments, dtype=np.int64) + 1) * step - step // 8
+    return at_ns + np.maximum(step // LEAST_ROOM - at_ns % MINUTE_NS, 0)
+
+
+@cache
+def busiest(span_ns: int, moments: int) -> int:
+    """The most trades of a candle for which there is room, should nearly all of them fall on one moment."""
+    between = span_ns * BUSY_SHARE[0] // BUSY_SHARE[1] // moments // LONGEST_STEP_NS
+    in_minute = int((grid(span_ns, moments) % MINUTE_NS).min()) // SHORTEST_STEP_NS
+    return min(between, in_minute)
 
 
 def sketched(candles: Candles, key: int, span_ns: int, moments: int) -> Moments:

@@ -2,8 +2,9 @@
 
 Source: the venue's own AssetPairs and instruments replies, September 2026, for the pair BTC/USD and the contracts
 PF_XBTUSD (of its margin levels the first three) and PF_DOGEUSD (the first two), and for tick and lot of PF_ETHUSD and
-PF_SOLUSD. The rest was written from memory: of the right kind and size, not checked against the venue. An ISIN that is
-not known is empty. Tick sizes change over time: a client has to read them, and these are what it reads here.
+PF_SOLUSD; of the largest position of PF_ETHUSD too. Margin levels of PF_ETHUSD and PF_SOLUSD are those of the venue's
+published classes A and B. The rest was written from memory: of the right kind and size, not checked against the venue.
+Tick sizes change over time: a client has to read them, and these are what it reads here.
 """
 
 from collections.abc import Iterable
@@ -52,7 +53,7 @@ class Contract(NamedTuple):
     impact_mid_size: float
     opened_at: str
     margin_levels: tuple[MarginLevel, ...]
-    isin: str
+    isin: str  # empty: not known, and the venue's row is made without one
     category: str
 
 
@@ -91,32 +92,32 @@ PAIRS = (
     ),
 )
 
-LARGE = _levels(
+LEVELS_OF_BTC = _levels(
     (0, 1), (1_000_000, 2), (3_000_000, 4), (6_000_000, 5), (12_000_000, 10), (24_000_000, 20), (40_000_000, 30),
     (80_000_000, 50),
 )  # fmt: skip
-MIDDLE = _levels(
-    (0, 2), (500_000, 4), (1_500_000, 5), (3_000_000, 10), (8_000_000, 20), (15_000_000, 30), (30_000_000, 50),
+CLASS_A = _levels(
+    (0, 2), (1_000_000, 4), (2_000_000, 5), (5_000_000, 10), (10_000_000, 20), (20_000_000, 30), (60_000_000, 50),
 )  # fmt: skip
-SMALL = _levels(
+CLASS_B = _levels(
     (0, 2), (250_000, 4), (750_000, 5), (1_000_000, 10), (5_000_000, 20), (10_000_000, 30), (30_000_000, 50),
 )  # fmt: skip
 
 CONTRACTS = (
     Contract(
-        "PF_XBTUSD", "BTC/USD", "BTC", "XBT:USD", 0, 4, 1200.0, 0.08, "2022-03-22T13:15:36Z", LARGE, "GB00BQ84JX13",
+        "PF_XBTUSD", "BTC/USD", "BTC", "XBT:USD", 0, 4, 1200.0, 0.08, "2022-03-22T13:15:36Z", LEVELS_OF_BTC,
+        "GB00BQ84JX13", "Layer 1",
+    ),
+    Contract(
+        "PF_ETHUSD", "ETH/USD", "ETH", "ETH:USD", 1, 3, 16_000.0, 2.0, "2022-03-22T13:15:36Z", CLASS_A, "",
         "Layer 1",
     ),
     Contract(
-        "PF_ETHUSD", "ETH/USD", "ETH", "ETH:USD", 1, 3, 16_000.0, 2.0, "2022-03-22T13:15:36Z", LARGE, "",
+        "PF_SOLUSD", "SOL/USD", "SOL", "SOL:USD", 2, 2, 250_000.0, 50.0, "2022-03-22T13:15:36Z", CLASS_B, "",
         "Layer 1",
     ),
     Contract(
-        "PF_SOLUSD", "SOL/USD", "SOL", "SOL:USD", 2, 2, 250_000.0, 50.0, "2022-03-22T13:15:36Z", MIDDLE, "",
-        "Layer 1",
-    ),
-    Contract(
-        "PF_AVAXUSD", "AVAX/USD", "AVAX", "AVAX:USD", 3, 1, 400_000.0, 150.0, "2022-06-20T12:57:30Z", SMALL,
+        "PF_AVAXUSD", "AVAX/USD", "AVAX", "AVAX:USD", 3, 1, 400_000.0, 150.0, "2022-06-20T12:57:30Z", CLASS_B,
         "", "Layer 1",
     ),
     Contract(

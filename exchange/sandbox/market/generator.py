@@ -18,6 +18,7 @@ class Scenario(NamedTuple):
     """What the candles are like. Moves are shares of the price per candle."""
 
     drift: float = 0.0
+    turn_every: int = 0  # candles, after which the drift turns round; 0: never
     spread: float = 0.002  # standard deviation of a candle's move
     pull: float = 0.02  # of the way back to the starting price, per candle
     trades: int = 200  # per candle, on average
@@ -30,7 +31,7 @@ class Scenario(NamedTuple):
 
 
 SCENARIOS = {
-    "trend": Scenario(drift=0.0006, pull=0.0),
+    "trend": Scenario(drift=0.0006, turn_every=2_000, pull=0.001),  # from half to twice the starting price
     "range": Scenario(),
     "crash": Scenario(crash_every=96),
     "gap": Scenario(silence=0.03, longest_silence=24, spread=0.004),
@@ -65,7 +66,8 @@ def _path(scenario: Scenario, pair: SpotPair, key: int, opened_ns: int, span_ns:
         chances = draw(key, number)
         crash, activity = _crash(scenario, number)
         opened = price
-        move = scenario.drift + crash + scenario.spread * _normal(chances) + scenario.pull * (start - price) / start
+        drift = _drift(scenario, number)
+        move = drift + crash + scenario.spread * _normal(chances) + scenario.pull * (start - price) / start
         price = max(price * (1 + max(move, -0.5)), 10.0)
         if silent:
             silent -= 1
@@ -74,6 +76,12 @@ def _path(scenario: Scenario, pair: SpotPair, key: int, opened_ns: int, span_ns:
         yield _candle(scenario, pair, chances, (opened_ns + number * span_ns, span_ns), (opened, price), activity)
         if unit(draw(chances, 20)) < scenario.silence:
             silent = 1 + draw(chances, 21) % scenario.longest_silence
+
+
+def _drift(scenario: Scenario, number: int) -> float:
+    """Upwards first: an endless trend in one direction would leave every price a venue can state."""
+    turns = number // scenario.turn_every if scenario.turn_every else 0
+    return -scenario.drift if turns % 2 else scenario.drift
 
 
 def _crash(scenario: Scenario, number: int) -> tuple[float, int]:

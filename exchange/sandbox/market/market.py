@@ -45,13 +45,15 @@ class Market:
 
         What closed before `starts_ns` is history at once. Raises InputUnusable, also later for later candles: a candle
         can't be traded or is out of order, a contract has no pair, or a pair has not traded before `starts_ns`.
+        What came before such a candle is still traded; after that it is raised whenever time should go on.
         """
         self.pairs = {pair.instrument: pair for pair in pairs}
         self.contracts = _followers(contracts, self.pairs)
         self.now_ns = starts_ns
         self._moments = _checked_moments(moments_per_candle)
         self._feed = self._checked(candles)
-        self._next_candle = next(self._feed, None)
+        self._refusal: InputUnusable | None = None  # of the candle at which the feed broke off
+        self._next_candle = self._pull()
         self._span_ns = self._next_candle.span_ns if self._next_candle else DAY_NS
         self._spot = {name: SpotMarket(pair, seed, self._span_ns, self._moments) for name, pair in self.pairs.items()}
         self._futures = {
@@ -65,9 +67,11 @@ class Market:
     # --- time
 
     def next_ns(self) -> int | None:
-        """Time of the next instant; None when the candles have ended."""
+        """Time of the next instant; None when the candles have ended. Raises InputUnusable: they broke off."""
         if not self._due and self._next_candle is not None:
             self._load()
+        if not self._due and self._refusal is not None:
+            raise self._refusal
         return self._due[-1][0] if self._due else None
 
     def advance(self, to_ns: int) -> Iterator[Instant]:
@@ -122,6 +126,12 @@ class Market:
         stop = tape.printed_at(before_ns - 1)
         return tape.trades(stop - limit, stop)
 
+    def futures_trades_since(self, symbol: str, since_ns: int, limit: int) -> Trades:
+        """At most `limit` trades at this time or later, the oldest first."""
+        tape = self._futures[symbol].tape
+        start = tape.printed_at(since_ns - 1)
+        return tape.trades(start, start + limit)
+
     def futures_bars(
         self, symbol: str, minutes: int, from_ns: int, to_ns: int, limit: int, newest: bool
     ) -> tuple[list[Bar], bool]:
@@ -163,6 +173,8 @@ class Market:
             for name in self._due.pop()[1]:
                 self._show(name)
         silent = [name for name, spot in self._spot.items() if not spot.tape.printed]
+        if silent and self._refusal is not None:
+            raise self._refusal
         if silent:
             raise InputUnusable(
                 f"{', '.join(silent)} has not traded before the sandbox starts, at {starts_ns} ns. "
@@ -196,8 +208,16 @@ class Market:
     def _take_candle(self) -> SourceCandle:
         candle = self._next_candle
         assert candle is not None
-        self._next_candle = next(self._feed, None)
+        self._next_candle = self._pull()
         return candle
+
+    def _pull(self) -> SourceCandle | None:
+        """The next candle of the feed; None at its end, and where it broke off: what was taken before is traded."""
+        try:
+            return next(self._feed, None)
+        except InputUnusable as refusal:
+            self._refusal = refusal
+            return None
 
     def _sketched(self, candles: list[SourceCandle]) -> Iterator[tuple[str, Candles, Moments]]:
         """By instrument, in the order of their names."""

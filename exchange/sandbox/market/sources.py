@@ -1,13 +1,63 @@
-"""Candles from files: Kraken's OHLCVT downloads, `unix_seconds,open,high,low,close,volume,trades`, without a header."""
+"""Candles from files and from rows.
+
+Files are Kraken's OHLCVT downloads, `unix_seconds,open,high,low,close,volume,trades`, without a header. Rows are those
+of a table of candles, wherever it lies.
+"""
 
 import heapq
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
+from datetime import UTC, datetime, timedelta
 from decimal import Decimal, InvalidOperation
 from pathlib import Path
+from typing import NamedTuple
 
 from exchange.sandbox.market.facts import SpotPair
 from exchange.sandbox.market.model import MINUTE_NS, SECOND_NS, VOLUME_DECIMALS, SourceCandle
 from trading.errors import InputUnusable
+
+EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+MICROSECOND = timedelta(microseconds=1)
+TIMEFRAME_MINUTES = {"15m": 15, "1h": 60, "4h": 240, "1d": 1_440}
+
+
+class Row(NamedTuple):
+    """A candle as a table has it, prices in the quote currency and volume in the base; a plain tuple will do."""
+
+    instrument: str  # canonical, `BTC/USD`
+    timeframe: str
+    opened_at: datetime  # with its time zone
+    open: Decimal
+    high: Decimal
+    low: Decimal
+    close: Decimal
+    volume: Decimal
+    trades: int
+
+
+def candles_of_rows(rows: Iterable[Row], pairs: Iterable[SpotPair]) -> Iterator[SourceCandle]:
+    """The candles of rows that come in the order of time, then of instrument.
+
+    Raises InputUnusable, naming the row: an instrument or a timeframe is not known, or a number is finer than its pair.
+    """
+    known = {pair.instrument: pair for pair in pairs}
+    for row in map(Row._make, rows):
+        place = f"The candle of {row.instrument} opened at {row.opened_at}"
+        if row.instrument not in known or row.timeframe not in TIMEFRAME_MINUTES:
+            raise InputUnusable(
+                f"{place} is one of {row.timeframe}: known are {', '.join(TIMEFRAME_MINUTES)} of {', '.join(known)}."
+            )
+        yield _candle_of_row(row, known[row.instrument], place)
+
+
+def _candle_of_row(row: Row, pair: SpotPair, place: str) -> SourceCandle:
+    opened_ns = (row.opened_at - EPOCH) // MICROSECOND * 1_000
+    try:
+        open_, high, low, close = (_scaled(price, pair.price_decimals) for price in row[3:7])
+        volume = _scaled(row.volume, VOLUME_DECIMALS)
+    except ValueError as error:
+        raise InputUnusable(f"{place}: {error}. Mend the row, or give a pair with as many decimals.") from error
+    span_ns = TIMEFRAME_MINUTES[row.timeframe] * MINUTE_NS
+    return SourceCandle(pair.instrument, opened_ns, span_ns, open_, high, low, close, volume, row.trades)
 
 
 def candles_of(files: Mapping[Path, SpotPair], minutes: int) -> Iterator[SourceCandle]:
@@ -23,7 +73,7 @@ def _candles_of(file: Path, pair: SpotPair, span_ns: int) -> Iterator[SourceCand
     if not file.is_file():
         raise InputUnusable(f"{file} is not a file. Give a CSV file of Kraken's OHLCVT download.")
     before_ns = -1
-    with file.open(encoding="utf-8") as lines:
+    with file.open(encoding="utf-8", errors="replace") as lines:  # what is no text is no number: its line is named
         for number, line in enumerate(lines, 1):
             candle = _candle(line, pair, span_ns, f"{file.name}, line {number}")
             if candle.opened_ns <= before_ns or candle.opened_ns % span_ns:
@@ -54,9 +104,13 @@ def _whole(text: str, decimals: int) -> int:
     if len(part) <= decimals and (whole + part).isdecimal():  # nearly all of them, ten times faster than a Decimal
         return int(whole + part.ljust(decimals, "0"))
     try:
-        value = Decimal(text).scaleb(decimals)
+        return _scaled(Decimal(text), decimals)
     except InvalidOperation:
         raise ValueError(f"{text!r} is not a number") from None
+
+
+def _scaled(number: Decimal, decimals: int) -> int:
+    value = number.scaleb(decimals)
     if not value.is_finite() or value != value.to_integral_value():
-        raise ValueError(f"{text} is finer than {decimals} decimals or without end")
+        raise ValueError(f"{number} is finer than {decimals} decimals or without end")
     return int(value)

@@ -42,6 +42,6 @@ COVERED = (
     Coverage("WebSocket v2 level3, executions, balances", "not", "refused as on the venue's public endpoint"),
     Coverage("WebSocket v2 orders (add_order and others)", "not", "refused likewise; accounts and orders come later"),
     Coverage("Rates of WebSocket v2", "partly", "`Exceeded msg rate` from a fixed budget; no limit on connections"),
-    Coverage("WebSocket v1", "not", "no maintained client uses it for public data"),
+    Coverage("WebSocket v1", "not", "v2 came after it; clients that still speak it, as gocryptotrader, find nothing"),
     Coverage("FIX, uws.kraken.com", "not", "no client of ours uses them"),
 )

@@ -5,10 +5,11 @@ market's time. Of the matches it hits those from the `nth` on, `times` of them, 
 """
 
 import asyncio
+from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from random import Random
-from typing import Literal
+from typing import Literal, get_args
 
 from aiohttp import WSCloseCode, web
 from aiohttp.typedefs import Handler, Middleware
@@ -17,15 +18,16 @@ from exchange.sandbox.wire.agenda import Agenda
 from exchange.sandbox.wire.link import Link, reset_by
 
 SECOND_NS = 1_000_000_000
+HALF_OPEN_S = 3600  # of the market: what a half-open connection is kept before it is given up
+SESSION_HEADER = "X-Session"  # whose request it is: `session.py` sends it, the venue does not look at it
 LOOK_S = 0.1  # how often a request that is never answered looks whether its client has gone
 
 FrameKind = Literal["delay", "drop", "duplicate", "reorder", "corrupt", "close", "reset", "half_open"]
 RequestKind = Literal["delay", "close", "reset", "half_open", "too_many_requests", "server_error", "unavailable"]
 On = Literal["spot_ws", "futures_ws", "spot_rest", "futures_rest"]
 
-FRAME_KINDS: tuple[str, ...] = FrameKind.__args__  # type: ignore[attr-defined]
-REQUEST_KINDS: tuple[str, ...] = RequestKind.__args__  # type: ignore[attr-defined]
-
+FRAME_KINDS: tuple[str, ...] = get_args(FrameKind)
+REQUEST_KINDS: tuple[str, ...] = get_args(RequestKind)
 HANDSHAKE_KINDS: tuple[str, ...] = ("too_many_requests", "server_error")
 
 Unavailable = Callable[[], web.Response]
@@ -56,7 +58,7 @@ class Standing:
     chance: Random
     matched: int = 0
     hit: int = 0
-    held: dict[int, str] = field(default_factory=dict)  # by link: the frame that the next one overtakes
+    held: dict[Link, str] = field(default_factory=dict)  # the frame that the next of its kind overtakes
 
     def hits(self, on: On, text: str, now_ns: int) -> bool:
         """Whether the fault hits this frame or request, which is counted."""
@@ -79,12 +81,21 @@ class FaultPlan:
 
     def __init__(self, agenda: Agenda, market_ns: Callable[[], int], seed: int) -> None:
         self.standing: list[Standing] = []
-        self.held_requests = 0  # those that wait for the market's time to pass, or for ever
         self.on_change: Callable[[], None] = _nobody  # told when `held_requests` has changed
+        self._held: Counter[str] = Counter()  # by session: requests that wait for the market's time, or for ever
         self._agenda = agenda
         self._market_ns = market_ns
         self._seed = seed
         self._number = 0
+
+    @property
+    def held_requests(self) -> int:
+        """Requests of all clients that wait for the market's time to pass, or for ever."""
+        return self._held.total()
+
+    def held_requests_of(self, session: str) -> int:
+        """Those of them that carry this session's header."""
+        return self._held[session]
 
     def add(self, fault: Fault) -> Standing:
         """Put a fault in force."""
@@ -95,19 +106,18 @@ class FaultPlan:
 
     def remove(self, number: int) -> bool:
         """Lift one fault; whether there was one of this number."""
-        kept = [standing for standing in self.standing if standing.number != number]
-        is_known = len(kept) < len(self.standing)
-        self.standing = kept
-        return is_known
+        lifted = [standing for standing in self.standing if standing.number == number]
+        self._lift(lifted)
+        return bool(lifted)
 
     def clear(self) -> None:
         """Lift all faults."""
-        self.standing.clear()
+        self._lift(self.standing)
 
     def forget(self, link: Link) -> None:
         """Let go of what is kept about a link that has ended."""
         for standing in self.standing:
-            standing.held.pop(link.id, None)
+            standing.held.pop(link, None)
 
     def frame(self, link: Link, text: str) -> None:
         """Pass on what the faults leave of a frame."""
@@ -138,15 +148,22 @@ class FaultPlan:
 
         return interfere
 
+    def _lift(self, lifted: list[Standing]) -> None:
+        self.standing = [standing for standing in self.standing if standing not in lifted]
+        for standing in lifted:
+            for link, text in standing.held.items():
+                link.put(text)
+
     def _standing(self, kinds: tuple[str, ...]) -> list[Standing]:
         return [standing for standing in self.standing if standing.fault.kind in kinds]
 
     def _spoil(self, standing: Standing, on: On, link: Link, text: str) -> list[str]:
         """What the fault makes of one frame: the frames to send now."""
-        overtaken = standing.held.pop(link.id, None)
+        if link in standing.held and standing.fault.match in text:
+            return [text, standing.held.pop(link)]
         if not standing.hits(on, text, self._market_ns()):
-            return [text] if overtaken is None else [text, overtaken]
-        return [*self._spoilt(standing, link, text), *([] if overtaken is None else [overtaken])]
+            return [text]
+        return self._spoilt(standing, link, text)
 
     def _spoilt(self, standing: Standing, link: Link, text: str) -> list[str]:
         match standing.fault.kind:
@@ -156,7 +173,7 @@ class FaultPlan:
             case "duplicate":
                 return [text, text]
             case "reorder":
-                standing.held[link.id] = text
+                standing.held[link] = text
             case "corrupt":
                 return [corrupted(text, standing.chance)]
             case "close":
@@ -167,13 +184,14 @@ class FaultPlan:
                 self._agenda.at(0, link.reset)
             case "half_open":
                 link.fall_silent()
+                self._agenda.at(self._market_ns() + HALF_OPEN_S * SECOND_NS, link.reset)
         return []
 
     async def _disturb(self, fault: Fault, request: web.Request, unavailable: Unavailable) -> web.StreamResponse | None:
         """What the fault answers a request with; None: it goes on its way."""
         match fault.kind:
             case "delay":
-                await self._hold(self._market_ns() + round(fault.delay_s * SECOND_NS))
+                await self._hold(request, self._market_ns() + round(fault.delay_s * SECOND_NS))
                 return None
             case "too_many_requests":
                 return web.Response(status=429, text=page("429 Too Many Requests"), content_type="text/html")
@@ -190,25 +208,26 @@ class FaultPlan:
                 await self._never_answer(request)
         return web.Response()  # nobody gets to read it
 
-    async def _hold(self, due_ns: int) -> None:
+    async def _hold(self, request: web.Request, due_ns: int) -> None:
         due = asyncio.Event()
         self._agenda.at(due_ns, due.set)
-        self._count(1)
+        self._count(request, 1)
         try:
             await due.wait()
         finally:
-            self._count(-1)
+            self._count(request, -1)
 
     async def _never_answer(self, request: web.Request) -> None:
-        self._count(1)
+        self._count(request, 1)
         try:
             while request.transport is not None:
                 await asyncio.sleep(LOOK_S)
         finally:
-            self._count(-1)
+            self._count(request, -1)
 
-    def _count(self, by: int) -> None:
-        self.held_requests += by
+    def _count(self, request: web.Request, by: int) -> None:
+        self._held[request.headers.get(SESSION_HEADER, "")] += by
+        self._held = +self._held  # without those that have none left
         self.on_change()
 
 

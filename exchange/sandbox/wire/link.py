@@ -73,15 +73,14 @@ class Link:
         """Send a frame, without waiting. Nothing happens on a closed link."""
         if not self.is_open:
             return
-        self.last_sent_ns = self._now_ns()
         if self._interference is None:
             self.put(text)
         else:
             self._interference.frame(self, text)
 
     def close(self, code: int = WSCloseCode.OK, reason: str = "") -> None:
-        """Close the connection cleanly, after what was sent before."""
-        if self.is_open:
+        """Close the connection cleanly, after what was sent before. A half-open one stays as it is: nobody hears it."""
+        if self.is_open and not self.is_silent:
             self.is_open = False
             self._close_with = code, reason
             self._wake.set()
@@ -120,6 +119,7 @@ class Link:
         """Queue a frame as it is, past all interference. A client for which too much waits is cut off."""
         if not self.is_open or self.is_silent:
             return
+        self.last_sent_ns = self._now_ns()  # a frame that a fault has dropped was not sent: heartbeats go on
         self._waiting.append(text)
         self._waiting_bytes += len(text)
         self.accepted += 1

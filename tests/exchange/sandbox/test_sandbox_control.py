@@ -8,6 +8,15 @@ import urllib.request
 import aiohttp
 import pytest
 
+from exchange.sandbox.market.facts import listed
+from exchange.sandbox.market.market import Market
+from exchange.sandbox.market.model import SourceCandle
+from exchange.sandbox.server import Sandbox
+from exchange.sandbox.serving import serve as run_by_itself
+from exchange.sandbox.session import open_session
+from exchange.sandbox.wire.faults import Fault
+from trading.errors import InputUnusable
+
 MINUTE_NS = 60_000_000_000
 HOUR_NS = 60 * MINUTE_NS
 
@@ -55,9 +64,13 @@ def test_it_lists_itself(sandbox):
         ("POST", "/resume", None, 409, "nothing to resume"),
         ("POST", "/clock", b'{"pace": "fast"}', 400, "pace"),
         ("POST", "/clock", b'{"pace": "accelerated"}', 400, "`speed` goes with"),
+        ("POST", "/clock", b'{"pace": "accelerated", "speed": 1e300}', 400, "speed: "),
         ("POST", "/status", b'{"status": "asleep"}', 400, "online, maintenance"),
         ("POST", "/suspend", b'{"instruments": ["XBTUSD"]}', 400, "'XBTUSD' is not listed here: BTC/USD"),
         ("POST", "/suspend", b'{"instruments": []}', 400, "instruments"),
+        ("POST", "/status", b'{"status": "maintenance", "until": 5}', 400, "`until` has to come after"),
+        ("POST", "/skew", b'{"by_s": 1, "at": 4e18, "until": 4e18}', 400, "`until` has to come after"),
+        ("POST", "/suspend", b'{"instruments": ["BTC/USD"], "at": 5, "until": 6}', 400, "`until` has to come after"),
         ("POST", "/skew", b'{"by_s": "much"}', 400, "by_s"),
         ("POST", "/skew", b'{"by_s": 1e300}', 400, "by_s"),
         ("POST", "/drop", b'{"how": "close", "link": 1}', 404, "no link 1"),
@@ -84,6 +97,192 @@ def test_a_session_that_talks_nonsense_is_told_so(sandbox, text):
             return await ws.receive_json(timeout=5)
 
     assert set(asyncio.run(talk())) == {"error"}
+
+
+@pytest.mark.parametrize(
+    "report",
+    [
+        {"timer_ns": "soon"},
+        {"timer_ns": 1.5e18},
+        {"calls": -1},
+        {"calls": True},
+        {"sent": {"127.0.0.1:1": "x"}},
+        {"sent": {"127.0.0.1:1": -1}},
+        {"stop": 99},
+        {"mood": "good"},
+    ],
+)
+def test_a_report_that_is_wrong_changes_nothing(serve, report):
+    async def talk(up):
+        async with aiohttp.ClientSession() as http, http.ws_connect(f"{up.urls.control}/session") as ws:
+            await ws.send_json({"register": "muddler"})
+            await ws.receive_json(timeout=5)
+            stop = (await ws.receive_json(timeout=5))["stop"]
+            sound = {"stop": stop, "sent": {}, "calls": 0, "timer_ns": up.sandbox.venue.now_ns() + HOUR_NS}
+            await ws.send_json({"report": sound})
+            await ws.send_json({"report": {**sound, **report}})
+            answer = await ws.receive_json(timeout=5)
+            return answer, sound, up.sandbox.barrier.seats[0].report._asdict()
+
+    up = serve()
+    answer, sound, kept = asyncio.run(talk(up))
+
+    assert set(answer) == {"error"}
+    assert kept == sound
+    assert up.advance(60)
+
+
+@pytest.mark.parametrize("message", [{"link": "127.0.0.1:1"}, {"report": {}}])
+def test_who_is_not_registered_is_told_to(sandbox, message):
+    async def talk():
+        async with aiohttp.ClientSession() as http, http.ws_connect(f"{sandbox.urls.control}/session") as ws:
+            await ws.send_json(message)
+            return await ws.receive_json(timeout=5)
+
+    assert '"register"' in asyncio.run(talk())["error"]
+
+
+def test_a_connection_is_one_session_only(serve):
+    async def register_twice(up):
+        async with aiohttp.ClientSession() as http, http.ws_connect(f"{up.urls.control}/session") as ws:
+            await ws.send_json({"register": "one"})
+            await ws.receive_json(timeout=5)
+            await ws.receive_json(timeout=5)  # the first stop
+            await ws.send_json({"register": "two"})
+            answer = await ws.receive_json(timeout=5)
+            return answer, [seat.name for seat in up.sandbox.barrier.seats]
+
+    up = serve()
+    answer, seats = asyncio.run(register_twice(up))
+
+    assert "session 'one' already" in answer["error"]
+    assert seats == ["one"]
+    assert up.ask("POST", "/advance", by_s=60, timeout_s=30)
+
+
+def test_sessions_are_told_in_text(sandbox):
+    async def listen():
+        async with aiohttp.ClientSession() as http, http.ws_connect(f"{sandbox.urls.control}/session") as ws:
+            await ws.send_json({"register": "reader"})
+            return [(await ws.receive(5)).type for _ in range(2)]
+
+    assert asyncio.run(listen()) == [aiohttp.WSMsgType.TEXT] * 2
+
+
+@pytest.mark.parametrize(
+    "headers", [{"Origin": "https://elsewhere.example"}, {"Origin": "null"}, {"Host": "elsewhere.example"}]
+)
+@pytest.mark.parametrize(("method", "path"), [("GET", "/state"), ("POST", "/status"), ("GET", "/nothing")])
+def test_a_web_page_is_not_let_in(sandbox, headers, method, path):
+    async def ask():
+        async with (
+            aiohttp.ClientSession(headers=headers) as http,
+            http.request(method, sandbox.urls.control + path, data=b'{"status": "maintenance"}') as reply,
+        ):
+            return reply.status, await reply.json()
+
+    status, answer = asyncio.run(ask())
+
+    assert (status, set(answer)) == (403, {"error"})
+    assert sandbox.sandbox.venue.status == "online"
+
+
+def test_a_web_page_gets_no_session(sandbox):
+    async def connect():
+        async with aiohttp.ClientSession() as http:
+            await http.ws_connect(f"{sandbox.urls.control}/session", origin="https://elsewhere.example")
+
+    with pytest.raises(aiohttp.WSServerHandshakeError, match="403"):
+        asyncio.run(connect())
+
+
+def test_localhost_is_a_name_of_the_control_api(sandbox):
+    async def ask():
+        port = sandbox.urls.control.rpartition(":")[2]
+        async with (
+            aiohttp.ClientSession(headers={"Host": f"localhost:{port}"}) as http,
+            http.get(sandbox.urls.control) as reply,
+        ):
+            return reply.status
+
+    assert asyncio.run(ask()) == 200
+
+
+def test_a_candle_that_can_not_be_is_reported_by_the_advance_that_meets_it(serve):
+    status, answer = serve(spoilt_market()).ask_roughly("POST", "/advance", b'{"by_s": 90000}')
+
+    assert status == 400
+    assert "BTC/USD" in answer["error"]
+
+
+def test_a_clock_that_meets_a_candle_that_can_not_be_ends_the_sandbox_with_a_sentence(tmp_path):
+    with pytest.raises(InputUnusable, match="BTC/USD"):
+        asyncio.run(run_by_itself(Sandbox(spoilt_market(), speed=1e6), tmp_path / "sandbox.json", lambda _: None))
+
+
+def test_two_who_advance_at_once_move_the_market_by_both(serve):
+    async def both(up):
+        async with open_session(up.urls.control, "busy") as session:
+            async with session.working():
+                advances = [asyncio.create_task(asyncio.to_thread(up.advance, 60)) for _ in range(2)]
+                await asyncio.sleep(0.2)  # so that both have been asked for while the market stands still
+            await asyncio.gather(*advances)
+
+    up = serve()
+    before_ns = up.ask("GET", "/state")["now_ns"]
+    asyncio.run(both(up))
+
+    assert up.ask("GET", "/state")["now_ns"] == before_ns + 2 * MINUTE_NS
+
+
+@pytest.mark.parametrize("kind", ["delay", "half_open"])
+def test_an_advance_does_not_wait_for_a_request_that_a_fault_holds(serve, kind):
+    async def ask_and_advance(up):
+        async with aiohttp.ClientSession() as http:
+            asking = asyncio.create_task(http.get(f"{up.urls.spot_rest}/0/public/Time"))
+            while not up.sandbox.faults.held_requests:
+                await asyncio.sleep(0.01)
+            answer = await asyncio.to_thread(up.ask_roughly, "POST", "/advance", b'{"by_s": 60, "timeout_s": 10}')
+            is_held = not asking.done()
+            asking.cancel()
+            return answer, is_held
+
+    up = serve(faults=[Fault(kind=kind, on="spot_rest", delay_s=100.0)])
+    (status, answer), is_held = asyncio.run(ask_and_advance(up))
+    up.advance(100)
+
+    assert (status, is_held) == (200, True), answer
+
+
+def test_an_advance_to_the_end_of_a_delay_waits_for_the_answer(serve):
+    async def ask_and_advance(up):
+        async with aiohttp.ClientSession() as http:
+            asking = asyncio.create_task(http.get(f"{up.urls.spot_rest}/0/public/Time"))
+            while not up.sandbox.faults.held_requests:
+                await asyncio.sleep(0.01)
+            await asyncio.to_thread(up.advance, 100)
+            return up.sandbox.pump.requests, (await asking).status
+
+    up = serve(faults=[Fault(kind="delay", on="spot_rest", delay_s=100.0)])
+
+    assert asyncio.run(ask_and_advance(up)) == (0, 200)
+
+
+@pytest.mark.parametrize(
+    ("url", "frame"),
+    [("spot_ws", {"method": "ping"}), ("futures_ws", {"event": "subscribe", "feed": "heartbeat"})],
+)
+def test_without_limits_frames_are_not_limited_either(serve, url, frame):
+    async def chatter(up):
+        async with aiohttp.ClientSession() as http, http.ws_connect(getattr(up.urls, url)) as ws:
+            await ws.receive(5)  # the greeting
+            for _ in range(300):
+                await ws.send_json(frame)
+            return [(await ws.receive(5)).data for _ in range(300)]
+
+    answers = asyncio.run(chatter(serve(has_limits=False)))
+
+    assert not [text for text in answers if "Exceeded" in text or "rate_limited" in text]
 
 
 def test_the_clock_is_not_moved_by_two(serve):
@@ -142,6 +341,50 @@ def test_a_change_comes_and_goes_at_its_time(serve):
         up.advance(60)
 
     assert seen == ["online", "post_only", "post_only", "online"]
+
+
+def test_what_was_there_before_a_change_is_there_after_it(serve):
+    up = serve()
+    up.ask("POST", "/status", status="cancel_only")
+    up.ask("POST", "/suspend", instruments=["BTC/USD"])
+    up.ask("POST", "/hide", instruments=["ETH/USD"])
+    up.ask("POST", "/skew", by_s=5)
+    before = conditions(up)
+    until = before["now_ns"] + MINUTE_NS
+    up.ask("POST", "/status", status="maintenance", until=until)
+    up.ask("POST", "/suspend", instruments=["BTC/USD", "ETH/USD"], until=until)
+    up.ask("POST", "/hide", instruments=["ETH/USD"], on=False, until=until)
+    up.ask("POST", "/skew", by_s=-5, until=until)
+    during = conditions(up)
+    up.advance(60)
+
+    assert (during["status"], during["suspended"], during["hidden"]) == ("maintenance", ["BTC/USD", "ETH/USD"], [])
+    assert during["skew_s"] == -5
+    assert conditions(up) == {**before, "now_ns": until}
+
+
+def test_changes_may_overlap(serve):
+    up = serve()
+    now_ns = up.ask("GET", "/state")["now_ns"]
+    up.ask("POST", "/status", status="post_only", until=now_ns + 2 * MINUTE_NS)
+    up.ask("POST", "/status", status="cancel_only", at=now_ns + MINUTE_NS, until=now_ns + 3 * MINUTE_NS)
+
+    seen = []
+    for _ in range(4):
+        seen.append(up.ask("GET", "/state")["status"])
+        up.advance(60)
+
+    assert seen == ["post_only", "cancel_only", "cancel_only", "online"]
+
+
+def test_a_change_for_good_is_not_taken_back_by_an_earlier_one_that_ends(serve):
+    up = serve()
+    now_ns = up.ask("GET", "/state")["now_ns"]
+    up.ask("POST", "/status", status="maintenance", until=now_ns + MINUTE_NS)
+    up.ask("POST", "/status", status="post_only")
+    up.advance(120)
+
+    assert up.ask("GET", "/state")["status"] == "post_only"
 
 
 def test_an_instrument_is_suspended(serve):
@@ -233,9 +476,35 @@ def test_links_and_sessions_are_shown(serve):
     assert (link["side"], link["sent"], link["waiting"]) == ("spot", 1, 0)
 
 
+def conditions(up):
+    state = up.ask("GET", "/state")
+    return {key: state[key] for key in ("now_ns", "status", "suspended", "hidden", "skew_s")}
+
+
+def spoilt_market():
+    """A market with a candle of too small a volume, some hours after its start."""
+    span_ns = HOUR_NS // 4
+    pairs, contracts = listed(["BTC/USD"])
+    candles = (
+        SourceCandle("BTC/USD", number * span_ns, span_ns, 837000, 840000, 830000, 838000, *traded)
+        for number in range(300)
+        for traded in [(1, 30_000) if number == 120 else (10**12, 30_000)]
+    )
+    return Market(candles, pairs=pairs, contracts=contracts, seed=1, starts_ns=100 * span_ns)
+
+
 def wait_for(condition):
     for _ in range(500):
         if condition():
             return
         time.sleep(0.01)
     raise AssertionError("waited in vain")
+
+
+def test_a_change_of_the_past_is_made_at_once_and_a_later_one_stands(serve):
+    up = serve()
+    up.ask("POST", "/status", status="maintenance", at="2020-01-01T00:00:00Z")
+    assert up.ask("GET", "/state")["status"] == "maintenance"
+    up.ask("POST", "/status", status="online")
+    up.advance(60)
+    assert up.ask("GET", "/state")["status"] == "online"

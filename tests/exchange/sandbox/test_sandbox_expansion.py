@@ -8,15 +8,16 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from exchange.sandbox.market.bars import as_bars, gathered, grouped, rows_of
-from exchange.sandbox.market.expansion import FEWEST_MOMENTS, refuse_infeasible, sketched, spread
+from exchange.sandbox.market.expansion import FEWEST_MOMENTS, busiest, grid, refuse_infeasible, sketched, spread
 from exchange.sandbox.market.facts import listed
-from exchange.sandbox.market.model import HOUR_NS, MINUTE_NS, SourceCandle, Trades
+from exchange.sandbox.market.model import DAY_NS, HOUR_NS, MINUTE_NS, SourceCandle, Trades
 from exchange.sandbox.market.sources import candles_of
 from exchange.sandbox.market.spot import columns_of
 from trading.errors import InputUnusable
 
 SAMPLE = Path(__file__).parents[3] / "data" / "sample"
 SPAN_NS = 15 * MINUTE_NS
+SPANS_MIN = [15, 30, 60, 240, 720, 1440]
 KEY = 7
 
 
@@ -54,23 +55,50 @@ def test_trades_add_up_to_their_candle_exactly(candle: SourceCandle, moments: in
     assert min(trades.volume.tolist()) >= 1
 
 
-@given(candles(opened_ns=20 * HOUR_NS))
-@settings(max_examples=60, deadline=None)
-def test_trades_lie_inside_their_candle_at_rising_times(candle: SourceCandle) -> None:
-    times = expanded(candle).time_ns
+@given(candles(opened_ns=DAY_NS), st.sampled_from(SPANS_MIN), st.sampled_from([4, 16, 90]))
+@settings(max_examples=100, deadline=None)
+def test_trades_lie_inside_their_candle_at_rising_times(candle: SourceCandle, minutes: int, moments: int) -> None:
+    candle = candle._replace(span_ns=minutes * MINUTE_NS)
+    times = expanded(candle, moments).time_ns
     assert times[0] >= candle.opened_ns
     assert times[-1] < candle.opened_ns + candle.span_ns
     assert (np.diff(times) >= 1_000).all()
 
 
+@pytest.mark.parametrize("number", [16, 90])
 @pytest.mark.parametrize("minutes", [1, 5, 15, 30, 60, 240, 720, 1440])
-def test_the_busiest_candle_keeps_each_moment_in_its_minute(minutes: int) -> None:
-    candle = SourceCandle("BTC/USD", 0, minutes * MINUTE_NS, 5, 9, 1, 5, 10**12, 300_000)
-    moments = sketched(columns_of([candle]), KEY, candle.span_ns, 16)
-    trades = expanded(candle)
+def test_the_busiest_candle_keeps_each_moment_in_its_minute(minutes: int, number: int) -> None:
+    most = min(busiest(minutes * MINUTE_NS, number), 300_000)
+    candle = SourceCandle("BTC/USD", 0, minutes * MINUTE_NS, 5, 9, 1, 5, 10**12, most)
+    moments = sketched(columns_of([candle]), KEY, candle.span_ns, number)
+    trades = expanded(candle, number)
     assert (np.diff(trades.time_ns) >= 1_000).all()
     owner = np.repeat(moments.at_ns, moments.trades)
     assert np.array_equal(trades.time_ns // MINUTE_NS, owner // MINUTE_NS)
+
+
+@pytest.mark.parametrize("minutes", SPANS_MIN)
+def test_there_is_room_before_each_moment_however_many_there_are(minutes: int) -> None:
+    span_ns = minutes * MINUTE_NS
+    for number in range(FEWEST_MOMENTS, 91):
+        at_ns = grid(span_ns, number)
+        assert at_ns[-1] < span_ns
+        assert np.diff(at_ns, prepend=0).min() >= busiest(span_ns, number) * 9_000
+        assert (at_ns % MINUTE_NS).min() >= busiest(span_ns, number) * 1_000
+        assert busiest(span_ns, number) >= 50_000
+
+
+def test_moments_of_15_minutes_lie_where_they_always_lay() -> None:
+    step_ns = SPAN_NS // 16
+    assert grid(SPAN_NS, 16).tolist() == [number * step_ns - step_ns // 8 for number in range(1, 17)]
+
+
+def test_more_trades_than_there_is_room_for_before_one_moment_are_refused() -> None:
+    most = busiest(4 * HOUR_NS, 90)
+    candle = SourceCandle("BTC/USD", 0, 4 * HOUR_NS, 5, 9, 1, 5, 10**12, most)
+    refuse_infeasible(candle, 90)
+    with pytest.raises(InputUnusable, match="do not fit into its span"):
+        refuse_infeasible(candle._replace(trades=most + 1), 90)
 
 
 @given(candles())

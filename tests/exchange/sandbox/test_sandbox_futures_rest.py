@@ -173,6 +173,9 @@ def test_in_maintenance_everything_is_unavailable(serve):
     sandbox.ask("POST", "/status", status="maintenance")
 
     assert told(sandbox, f"{V3}/tickers")["error"] == "Unavailable"
+    for path in ("/api/charts/v1/trade/PF_XBTUSD/1h", EXECUTIONS):
+        with pytest.raises(urllib.error.HTTPError, match="503"):
+            urllib.request.urlopen(sandbox.urls.futures_rest + path)
 
 
 def test_in_post_only_mode_every_row_says_so(serve):

@@ -12,6 +12,7 @@ import websockets
 
 from exchange.sandbox.session import address_of, open_session
 from exchange.sandbox.wire.faults import Fault
+from exchange.sandbox.wire.numbers import SECOND_NS
 from trading.errors import ExchangeUnavailable, InputUnusable
 
 MINUTE_NS = 60_000_000_000
@@ -176,6 +177,36 @@ def test_a_session_that_dies_holds_nobody_up(serve):
     assert up.advance(60) == before_ns + MINUTE_NS
 
 
+def test_a_session_that_dies_in_its_turn_lets_the_others_have_theirs(serve):
+    async def wait_for_the_dead(up):
+        async with contextlib.AsyncExitStack() as life:
+            first = await life.enter_async_context(open_session(up.urls.control, "mayfly"))  # has its turn first
+            async with open_session(up.urls.control, "heir") as second:
+                wanted_ns = second.now_ns + MINUTE_NS
+                holds = asyncio.Event()
+                dying = await start(first, hold(first, wanted_ns, holds))
+                sleeper = await start(second, second.sleep_until(wanted_ns))
+                advance = asyncio.create_task(second.advance(wanted_ns + MINUTE_NS))
+                await holds.wait()
+                was_waiting = not sleeper.done() and not advance.done()
+                await life.aclose()
+                dying.cancel()
+                return was_waiting, await sleeper - wanted_ns, await advance - wanted_ns
+
+    async def start(session, work):
+        async with session.working():
+            task = asyncio.create_task(work)
+            await asyncio.sleep(0)
+        return task
+
+    async def hold(session, until_ns, holds):
+        await session.sleep_until(until_ns)
+        holds.set()
+        await asyncio.Event().wait()
+
+    assert asyncio.run(wait_for_the_dead(serve())) == (True, 0, MINUTE_NS)
+
+
 def test_a_name_is_given_once(sandbox):
     async def register_twice():
         async with open_session(sandbox.urls.control, "one"), open_session(sandbox.urls.control, "one"):
@@ -218,9 +249,13 @@ def test_sleepers_are_told_that_the_sandbox_has_ended(serve):
 def test_in_real_time_a_session_is_told_the_time(serve):
     async def watch(urls):
         async with open_session(urls.control, "watcher") as session:
-            return await session.sleep_until(session.now_ns + 10**9) - session.now_ns
+            wanted_ns = session.now_ns + 5 * 10**9
+            return wanted_ns, await session.sleep_until(wanted_ns), session.now_ns
 
-    assert asyncio.run(watch(serve(speed=50.0).urls)) == 0
+    up = serve(speed=50.0)
+    wanted_ns, woken_ns, told_ns = asyncio.run(watch(up.urls))
+
+    assert wanted_ns <= woken_ns <= told_ns <= up.ask("GET", "/state")["now_ns"]
 
 
 @pytest.mark.parametrize("kind", ["close", "reset"])
@@ -255,7 +290,10 @@ def test_a_session_meets_the_end_of_its_connection_at_the_same_place(serve, kind
 
 def test_a_request_that_is_held_does_not_hold_up_the_market(serve):
     async def call(urls):
-        async with open_session(urls.control, "patient") as session, aiohttp.ClientSession() as http:
+        async with (
+            open_session(urls.control, "patient") as session,
+            aiohttp.ClientSession(headers=session.headers) as http,
+        ):
 
             async def fetch():
                 async with session.calling(), http.get(f"{urls.spot_rest}/0/public/Time") as reply:
@@ -272,3 +310,80 @@ def test_a_request_that_is_held_does_not_hold_up_the_market(serve):
     fault = Fault(kind="delay", on="spot_rest", delay_s=90.0)
 
     assert asyncio.run(call(serve(faults=[fault]).urls)) == 90 * 10**9
+
+
+@pytest.mark.parametrize("holder", ["a stranger", "another session"])
+def test_a_request_of_others_that_is_held_pays_for_no_call(serve, holder):
+    async def call(up, delay_s):
+        async with (
+            open_session(up.urls.control, "other") as other,
+            open_session(up.urls.control, "caller") as caller,
+            aiohttp.ClientSession(headers=other.headers if holder == "another session" else {}) as their_http,
+            aiohttp.ClientSession(headers=caller.headers) as http,
+        ):
+
+            async def hang():
+                async with other.calling(), their_http.get(held_url(up)):
+                    pass
+
+            async def ask():
+                async with caller.calling():
+                    await asyncio.sleep(delay_s)  # a slow machine, before the bytes leave
+                    async with http.get(f"{up.urls.spot_rest}/0/public/Time") as reply:
+                        return (await reply.json())["result"]["unixtime"]
+
+            hanging = asyncio.create_task(hang() if holder == "another session" else their_http.get(held_url(up)))
+            while not up.sandbox.faults.held_requests:
+                await asyncio.sleep(0.01)
+            start_s = caller.now_ns // 10**9
+            async with caller.working():
+                asking = asyncio.create_task(ask())
+                await asyncio.sleep(0)
+            advance = asyncio.create_task(caller.advance(caller.now_ns + 60 * MINUTE_NS))
+            answered_s = await asking - start_s
+            await advance
+            hanging.cancel()
+            return answered_s
+
+    fault = Fault(kind="half_open", on="spot_rest", match="SystemStatus")
+    swift, slow = (asyncio.run(call(serve(faults=[fault]), delay_s)) for delay_s in (0, 0.2))
+
+    assert swift == slow == 0
+
+
+def test_an_advance_names_the_session_whose_request_is_held_as_a_strangers(serve):
+    async def call(up):
+        async with open_session(up.urls.control, "nameless") as session, aiohttp.ClientSession() as http:
+
+            async def ask():
+                async with session.calling(), http.get(held_url(up)):
+                    pass
+
+            async with session.working():
+                asking = asyncio.create_task(ask())
+                await asyncio.sleep(0)
+            body = b'{"by_s": 60, "timeout_s": 0.3}'
+            answer = await asyncio.to_thread(up.ask_roughly, "POST", "/advance", body)
+            asking.cancel()
+            return answer
+
+    status, answer = asyncio.run(call(serve(faults=[Fault(kind="half_open", on="spot_rest")])))
+
+    assert status == 504
+    assert "session 'nameless' waits for 1 answers, of which faults hold 0 that carry its header" in answer["error"]
+
+
+def held_url(up):
+    return f"{up.urls.spot_rest}/0/public/SystemStatus"
+
+
+def test_a_session_knows_the_time_when_its_advance_returns(sandbox):
+    async def story():
+        async with open_session(sandbox.urls.control, "clock") as session:
+            times = [(await session.advance(session.now_ns + 7 * SECOND_NS), session.now_ns) for _ in range(20)]
+            later = await session.sleep_until(session.now_ns - SECOND_NS)
+            return times, later
+
+    times, later = asyncio.run(story())
+    assert all(returned == known for returned, known in times)
+    assert later == times[-1][1]

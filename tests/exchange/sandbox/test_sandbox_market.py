@@ -1,9 +1,12 @@
 """The market as a whole: what is printed, and what is known of it afterwards."""
 
 import hashlib
+import json
 import pickle
-from collections.abc import Iterable
+import urllib.request
+from collections.abc import Callable, Iterable
 from itertools import pairwise
+from typing import Any
 
 import numpy as np
 import pytest
@@ -153,6 +156,45 @@ def test_paging_by_cursor_yields_every_trade_once(now_ns: int, limit: int, hours
     assert pages == every.trade_id[every.time_ns > start_ns].tolist()
 
 
+@pytest.mark.parametrize("moments", [16, 90])
+@pytest.mark.parametrize("span_ns", [SPAN_NS, HOUR_NS, 4 * HOUR_NS, DAY_NS])
+def test_paging_loses_no_trade_whatever_the_span(span_ns: int, moments: int) -> None:
+    opened_ns = FIRST_NS // DAY_NS * DAY_NS
+    shape = SourceCandle(BTC, opened_ns, span_ns, 837_000, 840_000, 830_000, 838_000, 10**12, 30_000)
+    pairs, contracts = listed([BTC])
+    fed = [shape._replace(opened_ns=opened_ns + number * span_ns) for number in range(3)]
+    ends_ns = opened_ns + 3 * span_ns
+    now = Market(fed, pairs=pairs, contracts=contracts, seed=5, starts_ns=ends_ns, moments_per_candle=moments)
+    cursor, pages = 0, []
+    while len(page := now.spot_trades(BTC, cursor, 7_000)):
+        pages += page.trade_id.tolist()
+        cursor = int(page.time_ns[-1])
+    assert pages == list(range(1, 90_001))
+    since_ns, ids = 0, []
+    while len(page := now.futures_trades_since(PF_BTC, since_ns, 1_000)):
+        ids += page.trade_id.tolist()
+        since_ns = int(page.time_ns[-1]) + 1
+    assert ids == now.futures_trades(PF_BTC, ends_ns, 10**9).trade_id.tolist()
+
+
+def test_executions_page_forward_to_their_end_however_long_the_candles(serve: Callable[..., Any]) -> None:
+    shape = SourceCandle(BTC, 0, DAY_NS, 837_000, 840_000, 830_000, 838_000, 10**12, 3_000)
+    pairs, contracts = listed([BTC])
+    fed = [shape._replace(opened_ns=number * DAY_NS) for number in range(5)]
+    of_days = Market(fed, pairs=pairs, contracts=contracts, seed=1, starts_ns=3 * DAY_NS, moments_per_candle=90)
+    url = f"{serve(of_days).urls.futures_rest}/api/history/v3/market/{PF_BTC}/executions?sort=asc"
+    seen, more = [], ""
+    while True:
+        with urllib.request.urlopen(url + more, timeout=20) as reply:
+            page = json.loads(reply.read())
+        seen += [element["uid"] for element in page["elements"]]
+        if "continuationToken" not in page:
+            break
+        more = f"&continuation_token={page['continuationToken']}"
+    printed = len(of_days.futures_trades(PF_BTC, 3 * DAY_NS + 1, 10**9))
+    assert len(seen) == len(set(seen)) == printed
+
+
 def test_the_past_is_expanded_again_as_it_was_printed() -> None:
     now = market(FED, starts_ns=ENDS_NS)
     history, streamed = now.last_spot_trades(BTC, 10**9), spot_prints(WHOLE)
@@ -280,6 +322,21 @@ def test_a_pair_that_has_not_traded_yet_stops_the_start() -> None:
 def test_candles_that_make_no_market_are_refused(change: object, reason: str) -> None:
     with pytest.raises(InputUnusable, match=reason):
         market(change(FED[:6]))  # type: ignore[operator]
+
+
+def test_what_comes_before_a_bad_candle_is_traded_and_then_it_is_named_each_time() -> None:
+    place = next(number for number, candle in enumerate(FED) if candle.trades > 4 and number > 200)
+    moving = market([*FED[:place], FED[place]._replace(volume=0), *FED[place + 1 :]])
+    instants = []
+    with pytest.raises(InputUnusable, match="less than 1e-8 for each"):
+        instants.extend(moving.advance(ENDS_NS))
+    whole = list(market(FED[:place]).advance(ENDS_NS))
+    assert digest(instants) == digest(whole)
+    for stop_ns in (ENDS_NS, ENDS_NS + DAY_NS):
+        with pytest.raises(InputUnusable, match="less than 1e-8 for each"):
+            list(moving.advance(stop_ns))
+    with pytest.raises(InputUnusable, match="less than 1e-8 for each"):
+        moving.next_ns()
 
 
 def test_fewer_moments_than_a_candle_may_need_are_refused() -> None:

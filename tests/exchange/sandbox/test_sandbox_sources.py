@@ -1,5 +1,7 @@
 """Where candles come from: files of Kraken's layout, and scenarios."""
 
+from datetime import UTC, datetime
+from decimal import Decimal
 from itertools import islice
 from pathlib import Path
 
@@ -7,16 +9,21 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from exchange.sandbox.futures.contracts import Standing, instrument
 from exchange.sandbox.market.expansion import refuse_infeasible
 from exchange.sandbox.market.facts import CONTRACTS, PAIRS, listed
 from exchange.sandbox.market.generator import SCENARIOS, generated
 from exchange.sandbox.market.model import HOUR_NS, MINUTE_NS, SourceCandle
-from exchange.sandbox.market.sources import candles_of
+from exchange.sandbox.market.sources import Row, candles_of, candles_of_rows
 from trading.errors import InputUnusable
 
 BTC, ETH = listed(["BTC/USD", "ETH/USD"])[0]
 SPAN_NS = 15 * MINUTE_NS
 FIRST_NS = 1_700_006_400_000_000_000
+ROW = Row(
+    "BTC/USD", "15m", datetime(2023, 1, 1, tzinfo=UTC), Decimal("16528.7000000000"), Decimal(16530), Decimal("16511.0"),
+    Decimal("16514.9"), Decimal("10.3027681500"), 203,
+)  # fmt: skip
 LINE = "1672531200,16528.7,16530.0,16511.0,16514.9,10.30276815,203\n"
 
 
@@ -30,6 +37,26 @@ def test_a_line_of_a_file_becomes_a_candle_in_whole_points(tmp_path: Path) -> No
     assert list(candles_of({file: BTC}, 15)) == [
         SourceCandle("BTC/USD", 1_672_531_200_000_000_000, SPAN_NS, 165287, 165300, 165110, 165149, 1_030_276_815, 203)
     ]
+
+
+def test_a_row_of_a_table_becomes_the_candle_that_its_line_becomes(tmp_path: Path) -> None:
+    file = tmp_path / "XBTUSD_15.csv"
+    file.write_text(LINE)
+    assert list(candles_of_rows([ROW, Row(*ROW)], [BTC, ETH])) == list(candles_of({file: BTC}, 15)) * 2
+
+
+@pytest.mark.parametrize(
+    ("change", "reason"),
+    [
+        ({"open": Decimal("16528.75")}, "opened at 2023-01-01.*16528.75 is finer than 1 decimals"),
+        ({"close": Decimal("nan")}, "opened at 2023-01-01.*NaN is finer than 1 decimals or without end"),
+        ({"timeframe": "7m"}, "one of 7m: known are 15m, 1h, 4h, 1d of BTC/USD, ETH/USD"),
+        ({"instrument": "PEPE/USD"}, "candle of PEPE/USD .* known are"),
+    ],
+)
+def test_a_row_that_is_no_candle_is_named(change: dict[str, object], reason: str) -> None:
+    with pytest.raises(InputUnusable, match=reason):
+        list(candles_of_rows([ROW._replace(**change)], [BTC, ETH]))  # type: ignore[arg-type]
 
 
 def test_files_are_merged_by_time_and_a_hole_stays_a_hole(tmp_path: Path) -> None:
@@ -58,6 +85,13 @@ def test_a_line_that_is_no_candle_is_named(text: str, reason: str, tmp_path: Pat
     file = tmp_path / "XBTUSD_15.csv"
     file.write_text(text)
     with pytest.raises(InputUnusable, match=reason):
+        list(candles_of({file: BTC}, 15))
+
+
+def test_a_line_that_is_no_text_is_named(tmp_path: Path) -> None:
+    file = tmp_path / "XBTUSD_15.csv"
+    file.write_bytes(LINE.encode() + b"\xff\xfe\x00\n")
+    with pytest.raises(InputUnusable, match="line 2"):
         list(candles_of({file: BTC}, 15))
 
 
@@ -100,6 +134,23 @@ def test_a_scenario_without_an_end_goes_on() -> None:
     assert len(list(islice(endless, 1000))) == 1000
 
 
+@pytest.mark.parametrize("name", SCENARIOS)
+def test_an_endless_scenario_stays_within_what_a_venue_can_state(name: str) -> None:
+    doge = PAIRS[-1]  # its prices have the most points
+    first = last = None
+    for last in generated(name, [doge], seed=0, opened_ns=FIRST_NS, span_ns=SPAN_NS, candles=50_000):
+        first = first or last
+        assert first.open / 10 < last.low <= last.high < first.open * 10
+        refuse_infeasible(last, 90)
+    assert last.opened_ns > FIRST_NS + 49_900 * SPAN_NS
+
+
+def test_a_trend_turns() -> None:
+    closes = [c.close for c in scenario("trend", number=4_000) if c.instrument == "BTC/USD"]
+    assert closes[1_999] > 1.3 * closes[0]
+    assert closes[3_999] < 0.8 * closes[1_999]
+
+
 def test_an_unknown_scenario_or_instrument_is_refused_with_those_there_are() -> None:
     with pytest.raises(InputUnusable, match="There are: trend, range, crash, gap, thin"):
         list(generated("storm", PAIRS, seed=1, opened_ns=FIRST_NS, span_ns=SPAN_NS))
@@ -113,3 +164,21 @@ def test_each_pair_has_its_perpetual_and_levels_of_rising_margin() -> None:
         assert contract.symbol == f"PF_{contract.pair.replace(':', '')}"
         assert list(contract.margin_levels) == sorted(contract.margin_levels)
         assert all(level.maintenance == level.initial / 2 for level in contract.margin_levels)
+
+
+@pytest.mark.parametrize(
+    ("symbol", "begins_usd"),
+    [
+        ("PF_ETHUSD", [0, 1_000_000, 2_000_000, 5_000_000, 10_000_000, 20_000_000, 60_000_000]),  # class A
+        ("PF_SOLUSD", [0, 250_000, 750_000, 1_000_000, 5_000_000, 10_000_000, 30_000_000]),  # class B
+    ],
+)
+def test_margin_levels_are_those_of_the_published_class(symbol: str, begins_usd: list[int]) -> None:
+    levels = next(contract.margin_levels for contract in CONTRACTS if contract.symbol == symbol)
+    assert [level.from_usd for level in levels] == begins_usd
+    assert [level.initial for level in levels] == [0.02, 0.04, 0.05, 0.1, 0.2, 0.3, 0.5]
+
+
+def test_a_row_of_instruments_has_an_isin_only_where_it_is_known() -> None:
+    known = [instrument(contract, Standing(suspended=False, post_only=False)).get("isin") for contract in CONTRACTS]
+    assert known == ["GB00BQ84JX13", None, None, None, "GB00BQ84K163"]
