@@ -15,7 +15,7 @@ class Order(NamedTuple):
     price: int
     signal_at: int
     placed_at: int
-    expires_at: int  # latest open it takes; 0: any
+    expires_at: int  # latest open it takes, inclusive; 0: any
 
 
 NO_ORDER = Order(0, 0, 0, 0, 0, 0)
@@ -57,9 +57,10 @@ def with_order(book: Book, role: int, order: Order) -> Book:
 
 
 @rule
-def market_order(book: Book) -> int:
-    """Role of an order that takes the open; 0 is none."""
-    if book[Role.ENTRY.value].lots > 0:
+def market_order(book: Book, opened_at: int) -> int:
+    """Role of an order that takes the open; 0 is none. An entry takes none that comes too late for it."""
+    entry = book[Role.ENTRY.value]
+    if entry.lots > 0 and (entry.expires_at == 0 or opened_at <= entry.expires_at):
         return Role.ENTRY.value
     return Role.EXIT.value if book[Role.EXIT.value].lots > 0 else 0
 

@@ -36,7 +36,7 @@ class Limits(NamedTuple):
     max_daily_loss_percent: Decimal
     max_drawdown_percent: Decimal
     cooldown_minutes: int
-    max_entry_delay_minutes: int = 0  # an entry whose market opens later is not traded; 0: it waits over no gap
+    max_entry_delay_minutes: int = 0  # after its signal, for an entry's market to open; 0: it waits over no gap
 
 
 def rules_for(contract: Contract, limits: Limits) -> Rules:

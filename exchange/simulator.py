@@ -3,11 +3,12 @@
 What it assumes, in every mode:
 
 * A signal is acted on at the first close at which it is known. Its market entry fills at the next candle's open,
-  `latency_us` after the later of that open and the moment it was sent, slipped. An entry whose next candle opens
-  later than the rules allow expires: its signal was about another market. Exits wait as long as it takes.
+  `latency_us` after the later of that open and the moment it was sent, slipped. If that close or that open comes
+  later than the rules allow, the signal has expired: it was about another market. Exits wait as long as it takes.
 * Then stop and targets may trade in that very candle. A candle does not say when, so such a fill bears the candle's
-  last microsecond. When stop and target both lie inside a candle the stop comes first, and the fill is marked
-  ambiguous; a target that the open has already passed is certain, and comes before.
+  last microsecond; so does the end of an entry that found no open in time. When stop and target both lie inside a
+  candle the stop comes first, and the fill is marked ambiguous; a target that the open has already passed is certain,
+  and comes before.
 * Orders fill whole. Stops slip like market orders. Targets fill at their limit, after a gap past it too: whether the
   better open was there for us, a candle does not say. All pay the taker fee, and there is no funding.
 * Instruments that close together move together: first all opens, then what happens inside the candles, then all
@@ -51,7 +52,7 @@ Rows: TypeAlias = Any  # a Table or a sequence of its tuples: both are rows[row]
 
 
 class Candle(NamedTuple):
-    """One closed candle of the futures market; a row of the candle table."""
+    """One closed candle of the futures market; a row of the candle table. All of a run are of one timeframe."""
 
     instrument: int
     opened_at: int
@@ -221,8 +222,6 @@ def advance(account: Account, world: World, costs: Costs, candles: Rows, signals
             signal_end += 1
 
         resting = account.open_positions > 0
-        if resting and entering:
-            account, entering = expired(account, world, candles, candle_row, candle_end)
         for stage in range(AT_OPEN if resting else CLOSED, CLOSED):
             for row in range(candle_row, candle_end):
                 candle = candle_of(candles[row])
@@ -234,6 +233,8 @@ def advance(account: Account, world: World, costs: Costs, candles: Rows, signals
                     account = take(account, world, event)
                     world.fills.append(fill_row(event, book, books[k], candle, rules[k]))
                     role = next_role(books[k], candle, stage)
+        if resting and entering:
+            account, entering = expired(account, world, closed_at)
 
         for row in range(candle_row, candle_end):
             event = candle_event(candle_of(candles[row]))
@@ -248,7 +249,7 @@ def advance(account: Account, world: World, costs: Costs, candles: Rows, signals
                 world.taken.append((event, intents))
 
         for row in range(signal_row, signal_end):
-            event = signal_event(signal_of(signals[row]), closed_at)
+            event = signal_event(signal_of(signals[row]), candle_of(candles[candle_row]))
             k = event.instrument
             account = take(account, world, event)
             world.decisions.append(Verdict(closed_at, k, event.signal_at, event.side, slots[k].decision))
@@ -261,28 +262,18 @@ def advance(account: Account, world: World, costs: Costs, candles: Rows, signals
 
 
 @routine
-def expired(account: Account, world: World, candles: Rows, first: int, end: int) -> tuple[Account, bool]:
-    """Cancel the entries that none of the candles from row `first` to `end` opened early enough for; and whether one
-    is left, which then fills in these candles or goes on waiting."""
-    left = False
+def expired(account: Account, world: World, closed_at: int) -> tuple[Account, bool]:
+    """Cancel the entries that no candle up to this close opened early enough for; and whether one still waits."""
+    waiting = False
     for k in range(len(world.books)):
         entry = world.books[k][Role.ENTRY.value]
         if entry.lots == 0:
             continue
-        if 0 < entry.expires_at < opened_by(candles, first, end, k):
-            account = take(account, world, cancelled_event(entry, k, entry.expires_at, Decision.EXPIRED.value))
+        if 0 < entry.expires_at < closed_at:
+            account = take(account, world, cancelled_event(entry, k, closed_at - 1, Decision.EXPIRED.value))
         else:
-            left = True
-    return account, left
-
-
-@rule
-def opened_by(candles: Rows, first: int, end: int, instrument: int) -> int:
-    """The instrument's open among these candles of one close; without one, it can't be before that close."""
-    for row in range(first, end):
-        if candles[row][0] == instrument:
-            return int(candles[row][1])
-    return int(candles[first][2])
+            waiting = True
+    return account, waiting
 
 
 def obeyed(account: Account, world: World, command: Command, at: int) -> Account:
@@ -324,7 +315,7 @@ def take(account: Account, world: World, event: Event) -> Account:
 @rule
 def next_role(book: Book, candle: Candle, stage: int) -> int:
     """Role of the order that trades next in this stage of the candle, as things stand; 0 when none does."""
-    return market_order(book) if stage == AT_OPEN else touched_order(book, candle)
+    return market_order(book, candle.opened_at) if stage == AT_OPEN else touched_order(book, candle)
 
 
 @rule
@@ -410,11 +401,16 @@ def candle_event(candle: Candle) -> Event:
 
 
 @rule
-def signal_event(signal: Signal, at: int) -> Event:
-    """The signal as the rules see it at the close when it is acted on."""
+def signal_event(signal: Signal, candle: Candle) -> Event:
+    """The signal as the rules see it at the close of `candle`, when it is acted on.
+
+    It was due at the first close of the candles' grid since it was known: as long before as whole candles fit between.
+    """
+    width = candle.closed_at - candle.opened_at
+    missing = (candle.closed_at - signal.known_at) // width
     return NO_EVENT._replace(
         kind=EventKind.SIGNAL,
-        at=at,
+        at=candle.closed_at,
         instrument=signal.instrument,
         side=signal.side,
         price=signal.price,
@@ -425,6 +421,7 @@ def signal_event(signal: Signal, at: int) -> Event:
         target_3_distance=signal.target_3_distance,
         target_4_distance=signal.target_4_distance,
         score=signal.score,
+        due_at=candle.closed_at - missing * width,
     )
 
 

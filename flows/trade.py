@@ -16,7 +16,13 @@ def trade(profile: str = "paper", chain: str | None = None) -> None:
         chain: Filled in by a trigger; names the chain of runs that ends here.
     """
     settings = session_settings(profile)
-    session = run_session(settings)
-    tell(session.sentence)
-    tell(f"Added {publish_journals(settings):,} rows to marts.journal.")
-    note(facts.of_session(session, settings.risk.starting_cash_usd))
+    try:
+        session = run_session(settings)
+        tell(session.sentence)
+        note(facts.of_session(session, settings.risk.starting_cash_usd))
+    finally:  # a session that halts has a journal too; a state, unlike an error, can't hide why it halted
+        journals = publish_journals(settings, return_state=True)
+        if journals.is_completed():
+            for sentence in journals.result().sentences:
+                tell(sentence)
+    journals.result()  # raises what kept the journals from being published

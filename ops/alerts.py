@@ -2,8 +2,9 @@
 
 An alert is a row with a key; the same key again is the same alert and changes nothing. Each channel that took it adds
 a delivery row, so a restart sends what is missing and only that. A kill between the channel's yes and our row repeats
-one message: at least once, never not at all. A channel is told what was raised since the journal first saw it, and
-nothing older: that first sight is a row too.
+one message: at least once, never not at all. A channel is told what was raised since the journal first saw it (that
+first sight is a row too), and of what is older only what has no delivery row: a mended address is a new channel, and
+is told what the address before it never took.
 
 The outbox lives in the journal, so a journal that refuses takes its alerts with it. Then, and before there is a
 journal at all (I55), an alert goes straight to the log and to the channels: one round, in bounded time, no record.
@@ -161,8 +162,13 @@ class Outbox:
     def _due(self, channel_id: str) -> list[Row]:
         first_sight = self._journal.find(_channel_key(channel_id))
         assert first_sight is not None, "deliver records it"
-        since = self._journal.rows(after=first_sight.seq, kinds=[Kind.ALERT])
-        return [alert for alert in since if not self._journal.find(_delivery_key(alert, channel_id))]
+        settled = {row.values["alert"] for row in self._journal.rows(kinds=[Kind.DELIVERY])}
+        return [
+            alert
+            for alert in self._journal.rows(kinds=[Kind.ALERT])
+            if alert.values["key"] not in settled
+            or (alert.seq > first_sight.seq and not self._journal.find(_delivery_key(alert, channel_id)))
+        ]
 
     def _deliver_through(self, channel_id: str, due: Sequence[Row]) -> int:
         for taken, alert in enumerate(due):

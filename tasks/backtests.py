@@ -223,10 +223,10 @@ def assumptions(settings: Settings, max_entry_delay_us: int) -> tuple[str, ...]:
         else f"The perpetual trades {costs.basis_bps} bps above spot at all times: the basis is modelled as constant."
     )
     gaps = (
-        f"An entry expires if the next candle opens more than {max_entry_delay_us // MINUTE_US} minutes after it was "
-        "decided."
+        f"A signal waits at most {max_entry_delay_us // MINUTE_US} minutes over missing candles, from the close at "
+        "which it was due to the open that its entry takes; then it has expired."
         if max_entry_delay_us
-        else "An entry expires if the next candle is missing: it waits over no gap."
+        else "A signal waits over no missing candle: it expires, whether before it was decided or before its entry."
     )
     sizing = (
         f"Each trade risks {risk.risk_per_trade_percent} % of equity between entry and stop, with at most "

@@ -14,6 +14,7 @@ from warehouse.gate import validation
 from warehouse.gate.suites import open_gate
 from warehouse.gate.validation import Verdict
 from warehouse.intake import landing
+from warehouse.intake.archives import NothingToLand
 from warehouse.intake.layouts import ColumnMap
 
 
@@ -34,16 +35,21 @@ def land_inbox(settings: Settings, inbox: Path, columns: Mapping[str, str] | Non
     """Land what is new in a folder that is looked at again and again; None when it holds no candles at rest.
 
     A file that was written to within the last minute is left for the next look. One that was refused before is reported
-    but not tried again until its content changes, or until `land_archive` is pointed at it.
+    but not tried again until its content changes, a candle that was still open closes, or `land_archive` is pointed at
+    it.
 
     Raises:
         InputUnusable: no file has a candle, and one of them was not refused before.
         WarehouseBusy: another process held the build file for the whole bounded wait.
         SetupFailed: no room to unpack a zip.
     """
+    # A glance, so that an inbox without news neither waits for the build file nor makes one.
     if not landing.inbox_holds_candles(inbox, series_of_file, _map_of(columns), datetime.now(UTC)):
         return None
-    return _landed(settings, inbox, columns, is_inbox=True)
+    try:
+        return _landed(settings, inbox, columns, is_inbox=True)
+    except NothingToLand:
+        return None  # while this waited for the build file, someone began to write what was at rest, or took it away
 
 
 def validate_batch(settings: Settings, batch: BatchReport) -> Verdict | None:

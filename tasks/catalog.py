@@ -25,6 +25,7 @@ if TYPE_CHECKING:
 
     from config.settings import Settings
     from tasks.backtests import BacktestSummary
+    from tasks.publication import JournalsReport
     from tasks.session import SessionSummary
     from tasks.stages import StagesReport
     from warehouse.batches import BatchReport
@@ -155,7 +156,7 @@ def run_session(settings: Settings) -> SessionSummary:
 
 
 @patiently
-def publish_journals(settings: Settings) -> int:
+def publish_journals(settings: Settings) -> JournalsReport:
     """What the journals have grown by, as rows of `marts.journal`."""
     from tasks import publication
 

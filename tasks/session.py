@@ -8,6 +8,10 @@ A close is lived through once, with what is published by then. A candle that lan
 seen again (I31). So before it goes on, the session compares the candles and signals that its journal holds with what
 is published for the same span now. No hash is kept for it: the journal holds the very values. Where they differ no
 close is traded, entries least of all, and a person is told what differs first and what to do.
+
+Candles of one instrument may be published before those of another. A session that went ahead would live through closes
+without the other's candles, and could never see them. So it lives no further than the candles of all its instruments
+reach, says which of them it waits for, and alerts when it waits for long.
 """
 
 import os
@@ -34,6 +38,8 @@ from warehouse.strategies import Strategy, load_strategy
 
 Row: TypeAlias = tuple[int, ...]  # of a table of candles or signals
 
+MOST_CLOSES_BEHIND = 96  # of one instrument behind the others, before a person is told: a day of 15m candles
+
 
 class Tally(NamedTuple):
     """What happened, counted."""
@@ -55,6 +61,7 @@ class SessionSummary(NamedTuple):
     equity_usd: float
     open_positions: int
     alert: Delivery
+    waits_for: str = ""  # the instruments that hold it back, in words; empty: none does
 
     @property
     def is_up_to_date(self) -> bool:
@@ -63,13 +70,21 @@ class SessionSummary(NamedTuple):
     @property
     def sentence(self) -> str:
         """The summary for a person."""
-        done = (
-            f"up to date, nothing new after {_when(self.last_close_at)}"
-            if self.is_up_to_date
-            else f"{self.added.closes} closes to {_when(self.last_close_at)}, {self.added.signals} signals, "
-            f"{self.added.entries} entries, {self.added.fills} fills"
+        stands = f"equity {self.equity_usd:,.2f} USD, {self.open_positions} positions open"
+        waits = f" It waits for {self.waits_for}." if self.waits_for else ""
+        return f"{self.note}: {self._done}; {stands}.{waits}"
+
+    @property
+    def _done(self) -> str:
+        if not self.last_close_at:
+            return "no close yet"
+        if self.is_up_to_date:
+            return f"up to date, nothing new after {_when(self.last_close_at)}"
+        added = self.added
+        return (
+            f"{added.closes} closes to {_when(self.last_close_at)}, {added.signals} signals, {added.entries} entries, "
+            f"{added.fills} fills"
         )
-        return f"{self.note}: {done}; equity {self.equity_usd:,.2f} USD, {self.open_positions} positions open."
 
 
 class Close(NamedTuple):
@@ -78,6 +93,18 @@ class Close(NamedTuple):
     at: int
     candles: tuple[Candle, ...]
     signals: tuple[Signal, ...]
+
+
+class Straggler(NamedTuple):
+    """An instrument whose candles end before those of another."""
+
+    name: str
+    last_close_at: int  # µs; 0: it has no candles
+    closes_behind: int  # closes of other instruments after its last one
+
+    def __str__(self) -> str:
+        end = f"whose candles end {_when(self.last_close_at)}" if self.last_close_at else "which has no candles"
+        return f"{self.name}, {end}, {self.closes_behind} closes behind"
 
 
 class Past(NamedTuple):
@@ -92,8 +119,9 @@ class Past(NamedTuple):
 def run_session(settings: Settings) -> SessionSummary:
     """Trade the closes that the journal does not hold yet, at most `session.candles` of them, then end.
 
-    The first run of a journal begins `session.candles` closes before the end of the published data. Whatever keeps it
-    from starting, or stops it, is alerted before it is raised.
+    The first run of a journal begins `session.candles` closes before the end of the published data, which is where the
+    candles of the first of its instruments end. Whatever keeps it from starting, or stops it, is alerted before it is
+    raised.
 
     Raises:
         SetupFailed: nothing is published, the journal can't be opened, or an alert address can't be used.
@@ -107,17 +135,21 @@ def run_session(settings: Settings) -> SessionSummary:
     with told(channels, f"session-not-started:{name}", f"session can't start: {name}"):
         channels.refuse_unusable()
         strategy = load_strategy(settings.paths.sql / "marts" / f"{settings.strategy.name}.sql")
-        market = load_history(settings, strategy).market
         identity = identity_of(settings, strategy)
         path = settings.paths.journals / f"{name}-{identity.hash[:8]}.sqlite"
         note = _note(path)
         journal = Journal(path, holder=f"{name}, process {os.getpid()}", clock=clock)
     with journal:
         outbox = Outbox(journal, channels, clock)
+        # Only now: what a session that has just ended decided on can't be newer than what is read under our lease.
+        with told(outbox, f"session-not-started:{name}:{journal.token}", f"session can't start: {name}"):
+            market = load_history(settings, strategy).market
         # The token makes it another alert each time: a session that halts again has to be told again.
         with told(outbox, f"session-halted:{path.stem}:{journal.token}", f"session halted: {path.stem}"):
+            stragglers = stragglers_of(market, identity.instruments)
             summary = _lived(journal, market, identity, settings.session.candles, clock)
-            return summary._replace(note=note, alert=_announce(outbox, summary))
+            summary = summary._replace(note=note, waits_for="; ".join(map(str, stragglers)))
+            return summary._replace(alert=_announce(outbox, summary, stragglers))
 
 
 def recover(journal: JournalReader, simulator: Simulator, identity: Identity) -> Past:
@@ -154,7 +186,9 @@ def first_revision(past: Past, market: Market, instruments: Sequence[str]) -> st
     if candle is not None:
         return f"the candle of {candle}"
     signal = _first_change(set(past.signals), _between(market.signals, KNOWN_AT, *span), SIGNAL_AT, instruments)
-    return None if signal is None else f"the signal of {signal}: a candle from before the session differs"
+    if signal is None:
+        return None
+    return f"the signal of {signal}: candles from before the session, or the code of the features, differ"
 
 
 def trade(
@@ -172,6 +206,20 @@ def trade(
         journal.append(entries)
         tally = _counted(tally, entries)
     return tally, clock.now()
+
+
+def stragglers_of(market: Market, instruments: Sequence[str]) -> tuple[Straggler, ...]:
+    """The instruments whose published candles end before those of another, the furthest behind first."""
+    times, ends = np.unique(market.candles[:, CLOSED_AT]), _ends(market)
+    behind = [int(np.count_nonzero(times > end)) for end in ends]
+    found = (Straggler(*row) for row in zip(instruments, ends, behind, strict=True))
+    return tuple(sorted((one for one in found if one.closes_behind), key=lambda one: one.last_close_at))
+
+
+def known_of_all(market: Market) -> Market:
+    """The market as far as the candles of every instrument reach: where the first of them ends, no close is known."""
+    horizon = min(_ends(market))
+    return market._replace(candles=market.candles[market.candles[:, CLOSED_AT] <= horizon])
 
 
 def closes_after(market: Market, last_close_at: int, limit: int) -> Iterator[Close]:
@@ -202,6 +250,12 @@ SIGNAL_AT, KNOWN_AT = Signal._fields.index("signal_at"), Signal._fields.index("k
 INSTRUMENT = 0  # of both tables
 
 
+def _ends(market: Market) -> list[int]:
+    """Last published close of each instrument by number, in µs; 0: it has no candles."""
+    numbers, closed_at = market.candles[:, INSTRUMENT], market.candles[:, CLOSED_AT]
+    return [int(closed_at[numbers == number].max(initial=0)) for number in range(len(market.rules))]
+
+
 def _between(table: IntTable, column: int, after: int, last: int) -> set[Row]:
     chosen = table[(table[:, column] > after) & (table[:, column] <= last)]
     return {tuple(row) for row in chosen.tolist()}
@@ -223,7 +277,7 @@ def _lived(journal: Journal, market: Market, identity: Identity, limit: int, clo
     simulator = Simulator(market.rules, market.costs, market.account)
     past = recover(journal, simulator, identity)
     _refuse_revision(journal, past, market, identity)
-    closes = closes_after(market, past.last_close_at, limit)
+    closes = closes_after(known_of_all(market), past.last_close_at, limit)
     journal.append([_started(clock.now(), identity)])
     added, last_close_at = trade(journal, simulator, identity, closes, past.last_close_at)
     return SessionSummary(
@@ -268,17 +322,34 @@ def _writers(journal: JournalReader) -> str:
     return f"by code {', '.join(versions)}" if versions else "by unknown code"
 
 
-def _announce(outbox: Outbox, summary: SessionSummary) -> Delivery:
-    """One alert per end of a session: raised again after a kill in between, and only then."""
-    if not summary.last_close_at:
-        return outbox.deliver()
+def _announce(outbox: Outbox, summary: SessionSummary, stragglers: Sequence[Straggler]) -> Delivery:
+    """One alert per instrument that a session waits for, and one per end of a session, whoever says it again."""
+    for straggler in stragglers:
+        if straggler.closes_behind > MOST_CLOSES_BEHIND:
+            _warn_of(outbox, straggler, summary.journal.stem)
+    if summary.last_close_at:
+        _tell_end(outbox, summary)
+    return outbox.deliver()
+
+
+def _warn_of(outbox: Outbox, straggler: Straggler, name: str) -> None:
+    """Told once for each close that an instrument's candles have stopped at."""
+    body = (
+        f"It waits for {straggler}: no close after that is traded, and no stop is looked at. Land the candles of "
+        f"{straggler.name}, or take it out of strategy.instruments, and another session begins."
+    )
+    key = f"session-waits:{name}:{straggler.name}:{straggler.last_close_at}"
+    outbox.raise_alert(key, "warning", f"session waits: {name}", body)
+
+
+def _tell_end(outbox: Outbox, summary: SessionSummary) -> None:
+    """Raised again after a kill in between, and only then."""
     name, total = summary.journal.stem, summary.total
     body = (
         f"{total.closes} closes to {_when(summary.last_close_at)}: {total.signals} signals, {total.entries} entries, "
         f"{total.fills} fills. Equity {summary.equity_usd:,.2f} USD, {summary.open_positions} positions open."
     )
     outbox.raise_alert(f"session-ended:{name}:{summary.last_close_at}", "info", f"session ended: {name}", body)
-    return outbox.deliver()
 
 
 def _counted(tally: Tally, entries: Iterable[Entry]) -> Tally:

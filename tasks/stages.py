@@ -4,6 +4,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 
 from config.settings import Settings
+from trading.errors import CheckFailed
 from warehouse.builds import BuildReport, Mode, StageResult, build
 from warehouse.checks import CheckResult, refuse_failed, run_checks
 from warehouse.connection import unit_of_work
@@ -48,10 +49,11 @@ def build_all(settings: Settings, mode: Mode = "incremental") -> StagesReport:
 def check_all(settings: Settings, *, run: str, touching: frozenset[str] | None = None) -> tuple[CheckResult, ...]:
     """Run the checks under `sql/checks/`, keep the results as those of `run`, then refuse what failed.
 
-    When all of them pass, the build is cleared for publication.
+    When all of them pass, the build is cleared for publication, unless a batch was validated since it was made.
 
     Raises:
-        CheckFailed: some check found rows; they are in its text and in checks.results.
+        CheckFailed: some check found rows, which are in its text and in checks.results; or a batch that counts by now
+            is not in the build.
         WarehouseBusy: another process held the build file for the whole bounded wait.
     """
     checks = settings.paths.sql / "checks"
@@ -60,7 +62,12 @@ def check_all(settings: Settings, *, run: str, touching: frozenset[str] | None =
         results = run_checks(
             connection, checks, run=run, checked_at=datetime.now(UTC), touching=touching, params=thresholds
         )
-        if touching is None and all(result.passed for result in results):
-            clear(connection)
+        passed = touching is None and all(result.passed for result in results)
+        is_outdated = passed and not clear(connection)
     refuse_failed(results)
+    if is_outdated:
+        raise CheckFailed(
+            "The checks passed, but the batches that count are not those that the build was made of: one was validated "
+            "in between. Nothing is published of it; build again, then check again."
+        )
     return results

@@ -24,7 +24,7 @@ class EventKind(IntEnum):
     """What happened."""
 
     CANDLE = 1  # a candle of the decision timeframe closed: price = close
-    SIGNAL = 2  # a strategy proposes a trade: side, price, signal_at, stop_distance, target_*_distance, score
+    SIGNAL = 2  # a strategy proposes a trade: side, price, signal_at, due_at, stop_distance, target_*_distance, score
     PRICE = 3  # the futures market moved: price = mark, bid, ask, index_price
     FILL = 4  # an order traded: role, side, lots, price, fee_e8, signal_at
     PLACED = 5  # the venue confirmed an order: role, signal_at
@@ -103,7 +103,7 @@ class Decision(IntEnum):
     MARGIN = 15
     CORRELATION = 16
     INSTRUMENT_STATE = 17
-    EXPIRED = 18  # taken, but the market opened too late for its entry
+    EXPIRED = 18  # no candle closed in time to decide it, or none opened in time for its entry
 
 
 class Event(NamedTuple):
@@ -129,13 +129,20 @@ class Event(NamedTuple):
     target_4_distance: int = 0
     score: int = 0
     reason: int = 0
+    due_at: int = 0  # of a signal: the first close of the timeframe at which it was known, with or without a candle
 
 
 NO_EVENT = Event(0, 0)
 
 
 class Intent(NamedTuple):
-    """What the core wants done at the venue. `signal_at` is the close of the candle that the trade comes from."""
+    """What the core wants done at the venue. `signal_at` is the close of the candle that the trade comes from.
+
+    `expires_at` is the latest open of a candle, by the venue's clock and inclusive, whose market an entry may take. It
+    bounds neither the moment of sending nor that of the fill: an entry that expires at 12:00 may reach the venue later
+    and trade at any time inside a candle that opened at or before 12:00. Only a candle that opens after 12:00 is too
+    late. An entry's is never before the close at which it was decided; all other orders have 0.
+    """
 
     kind: int
     instrument: int
@@ -147,7 +154,7 @@ class Intent(NamedTuple):
     reduce_only: int
     signal_at: int
     revision: int
-    expires_at: int  # the latest moment for the market to open to it; 0: there is none
+    expires_at: int  # the latest open of a candle that it takes, inclusive; 0: it never expires
 
 
 NO_INTENT = Intent(0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0)
@@ -234,7 +241,7 @@ class Rules(NamedTuple):
     max_daily_loss_ppm: int  # of the day's first equity; entries stop until 00:00 UTC
     max_drawdown_ppm: int  # of peak equity; entries stop until a person resumes
     cooldown_us: int  # after an exit, per instrument
-    max_entry_delay_us: int = 0  # from the decision to the open that an entry takes; 0: it waits over no gap
+    max_entry_delay_us: int = 0  # from a signal's `due_at` to the open that its entry takes; 0: over no gap
 
 
 FLAT = Slot(*(0,) * len(Slot._fields))

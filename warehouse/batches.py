@@ -125,19 +125,6 @@ def find_batch(connection: duckdb.DuckDBPyConnection, content_hash: str, path: P
     return BatchReport(batch_id, state, path, True, 0, 0, 0, 0, 0, spans(connection, batch_id), (), ())
 
 
-def find_refusal(connection: duckdb.DuckDBPyConnection, content_hash: str, name: str) -> Refusal | None:
-    """The refusal of this content by landing, which found no candle in it; what the checks refused had some."""
-    row = connection.execute(
-        "select batch_id, detail, rows_read from raw.batches"
-        " where content_hash = ? and state = 'refused' and rows_read = rows_quarantined",
-        [content_hash],
-    ).fetchone()
-    if row is None:
-        return None
-    batch_id, reason, rows = row
-    return Refusal(name, batch_id, reason, rows, is_new=False)
-
-
 def spans(connection: duckdb.DuckDBPyConnection, batch_id: str) -> tuple[SeriesSpan, ...]:
     """Of each series, the rows that a batch added to `raw`."""
     rows = connection.execute(

@@ -20,6 +20,7 @@ import duckdb
 from trading.errors import InputUnusable
 from warehouse import ledger
 from warehouse.features import code_hash, write_indicators
+from warehouse.gate.clearance import note_built
 from warehouse.grammar.parameters import parameters_set
 from warehouse.increments import (
     FRESH,
@@ -69,6 +70,7 @@ def build(connection: duckdb.DuckDBPyConnection, stages: tuple[Stage, ...], mode
         InputUnusable: a source that is not there, or SQL that does not bind or run on these rows; names the file.
     """
     ledger.create_table(connection)
+    note_built(connection)
     before = ledger.entries(connection)
     dropped = tuple(sorted(set(before) - {stage.name for stage in stages}))
     for name in dropped:

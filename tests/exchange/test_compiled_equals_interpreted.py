@@ -55,9 +55,9 @@ def engine():
 
 
 def stepped(market: Market) -> Outcome:
-    """The market lived through close by close, interpreted."""
+    """The market lived through close by close, interpreted; whatever happens, happens in the order of time."""
     simulator = Simulator(market.rules, market.costs, opening(market.cash_e8))
-    fills, decisions, equity, told = [], [], [], 0
+    fills, decisions, equity, told, events_at = [], [], [], 0, []
     for closed_at in sorted({candle.closed_at for candle in market.candles}):
         known = sum(signal.known_at <= closed_at for signal in market.signals)
         candles = [candle for candle in market.candles if candle.closed_at == closed_at]
@@ -65,7 +65,9 @@ def stepped(market: Market) -> Outcome:
         told = known
         fills += moment.fills
         decisions += moment.decisions
+        events_at += [event.at for event, _ in moment.taken]
         equity.append(Valuation(closed_at, equity_e8(moment.account)))
+    assert events_at == sorted(events_at)
     return Outcome(simulator.account, fills, decisions, equity)
 
 
@@ -96,7 +98,7 @@ def markets(draw: st.DrawFn, most: int = 40) -> Market:
             unit_e8=draw(st.sampled_from([1, 10_000, E8 // 100])),
             minimum_lots=draw(st.sampled_from([1, 1, 30])),
             cooldown_us=draw(st.sampled_from([0, 1, 2 * BAR_US])),
-            max_entry_delay_us=draw(st.sampled_from([0, BAR_US, 10 * BAR_US])),
+            max_entry_delay_us=draw(st.sampled_from([0, BAR_US // 2, BAR_US, 10 * BAR_US])),
         )
         for _ in range(count)
     ]

@@ -186,7 +186,7 @@ class TestGaps:
         assert (EventKind(event.kind), event.role, event.reason) == (
             EventKind.CANCELLED, Role.ENTRY, Decision.EXPIRED,
         )  # fmt: skip
-        assert (event.lots, event.at, intents.number) == (100, close_of(0) + rules.max_entry_delay_us, 0)
+        assert (event.lots, event.at, intents.number) == (100, close_of(bar) - 1, 0)
         assert (moment.fills, moment.account.open_positions, moment.account.cash_e8) == ((), 0, CASH_E8)
         assert (market.slots[0].phase, market.slots[0].decision) == (Phase.FLAT, Decision.EXPIRED)
         assert market.advance([candle(bar + 1, *QUIET)]).fills == ()
@@ -202,6 +202,33 @@ class TestGaps:
         market.advance([candle(0, *QUIET)], [signal()])
         moment = market.advance([candle(2, *QUIET)], [signal(), signal(bar=2)])
         assert [verdict.decision for verdict in moment.decisions] == [Decision.STALE, Decision.ENTERED]
+
+    @pytest.mark.parametrize(("rules", "bar"), [(RULES, 2), (PATIENT, 3), (PATIENT, 500)])
+    def test_a_signal_known_just_after_its_close_expires_over_the_gap_that_follows(self, rules, bar):
+        market = simulator(rules=rules)
+        market.advance([candle(0, *QUIET)])
+        moment = market.advance([candle(bar, *QUIET)], [signal(known=close_of(0) + 1)])
+        assert [verdict.decision for verdict in moment.decisions] == [Decision.EXPIRED]
+        assert (moment.account.open_positions, market.advance([candle(bar + 1, *QUIET)]).fills) == (0, ())
+
+    def test_the_delay_is_counted_from_the_close_at_which_the_signal_was_due(self):
+        market = simulator(rules=self.PATIENT)
+        market.advance([candle(0, *QUIET)])
+        decided = market.advance([candle(2, *QUIET)], [signal(known=close_of(0) + 1)])
+        assert [intents.items[0].expires_at for _, intents in decided.taken] == [close_of(2)]
+        assert told(market.advance([candle(3, *QUIET)]).fills) == ["entry 100 at 10000"]
+        market.advance([candle(4, *QUIET)], commands=[Command.FLATTEN])
+        market.advance([candle(5, *QUIET)])
+        market.advance([candle(7, *QUIET)], [signal(bar=5, known=close_of(5) + 1)])
+        assert market.advance([candle(9, *QUIET)]).fills == ()
+
+    def test_an_entry_that_expires_inside_a_candle_ends_after_what_fills_before(self):
+        market = simulator(instruments=2, rules=RULES._replace(max_entry_delay_us=BAR_US // 2))
+        both = [candle(0, *QUIET), candle(0, *QUIET, instrument=1)]
+        market.advance(both, [signal(), signal(instrument=1)])
+        moment = market.advance([candle(1, 10_000, 10_050, 9_890, 9_950, instrument=1)])
+        assert kinds(moment) == [("FILL", 2), ("FILL", 1), ("CANCELLED", 0)]
+        assert [event.at for event, _ in moment.taken] == [close_of(0) + LATENCY_US, close_of(1) - 1, close_of(1) - 1]
 
     def test_stop_and_exit_wait_for_the_next_candle_however_late(self):
         fallen = (9_000, 9_000, 9_000, 9_000)

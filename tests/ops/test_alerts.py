@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from ops.alerts import Channels, Outbox
+from ops.alerts import Channels, Outbox, waiting_alerts
 from ops.clock import SteppedClock
 from ops.journal import Journal
 from trading.errors import SetupFailed
@@ -133,6 +133,35 @@ def test_a_channel_is_told_the_very_alert_that_it_is_first_seen_with(path, clock
     channel.start()
     with opened(path, clock) as journal:
         assert outbox_of(journal, [channel.url], clock).deliver() == (1, 0, 0)
+
+
+def test_an_alert_that_no_channel_took_arrives_when_the_address_is_mended(path, clock, channel, make_channel):
+    wrong = make_channel()  # nobody listens there
+    with opened(path, clock) as journal:
+        outbox = outbox_of(journal, [wrong.url], clock)
+        outbox.raise_alert("k", "critical", "halted", "b")
+        assert outbox.deliver() == (0, 1, 0)
+    channel.start()
+    with opened(path, clock) as journal:
+        outbox = outbox_of(journal, [channel.url], clock)
+        assert outbox.deliver() == (1, 0, 0)
+        assert outbox.deliver() == (0, 0, 0)
+        assert waiting_alerts(journal) == 0
+    assert channel.titles() == ["halted"]
+
+
+def test_a_mended_address_is_told_only_what_no_other_channel_took(path, clock, channel, make_channel):
+    mended = make_channel()
+    channel.start()
+    mended.start()
+    with opened(path, clock) as journal:
+        outbox = outbox_of(journal, [channel.url], clock)
+        outbox.send("taken", "critical", "taken before", "b")
+        channel.answers = [500] * 3
+        outbox.send("waiting", "critical", "taken by nobody", "b")
+    with opened(path, clock) as journal:
+        assert outbox_of(journal, [mended.url], clock).deliver() == (1, 0, 0)
+    assert mended.titles() == ["taken by nobody"]
 
 
 def test_a_channel_that_never_answers_is_left_alone_and_holds_nobody_up(

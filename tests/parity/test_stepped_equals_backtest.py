@@ -17,9 +17,11 @@ from ops.clock import SteppedClock
 from ops.journal import Journal, Kind, Row
 from tasks.market import Market
 from tasks.recording import Identity
-from tasks.session import closes_after, recover, trade
+from tasks.session import closes_after, known_of_all, recover, trade
 from trading.errors import TradingHalted
 from trading.model import Decision, Role
+
+BAR_US = 900_000_000
 
 
 @pytest.fixture(scope="module")
@@ -74,6 +76,22 @@ def test_a_session_in_two_runs_writes_what_one_run_writes(random_market, identit
             assert projection(one) == projection(other)
 
 
+@settings(max_examples=8, deadline=None)
+@given(seed=st.integers(0, 2**32 - 1), first=st.integers(1, 39), other=st.integers(1, 39))
+def test_instruments_that_are_published_apart_are_traded_as_the_backtest_does(
+    random_market, identity, projection, seed, first, other
+):
+    market = random_market(seed, 40)
+    apart = before(market, max(first, other))
+    slower = (apart.candles[:, 0] == 1) & (apart.candles[:, 2] > min(first, other) * BAR_US)
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / "journal.sqlite"
+        go_on(known_of_all(apart._replace(candles=apart.candles[~slower])), identity, path, 10**9)
+        go_on(market, identity, path, 10**9)
+        with opened(path) as journal:
+            assert of_journal(list(journal.rows())) == of_backtest(market, identity, fold)
+
+
 def test_a_journal_that_other_rules_wrote_is_not_built_upon(random_market, identity, tmp_path):
     market = random_market(3, 40)
     go_on(market, identity, tmp_path / "journal.sqlite", 10**9)
@@ -111,7 +129,7 @@ def go_on(market: Market, identity: Identity, path: Path, limit: int) -> None:
 
 def before(market: Market, bars: int) -> Market:
     """What was known of the market after so many bars."""
-    until = bars * 900_000_000
+    until = bars * BAR_US
     return market._replace(
         candles=market.candles[market.candles[:, 2] <= until], signals=market.signals[market.signals[:, 1] <= until]
     )

@@ -8,7 +8,7 @@ import duckdb
 import pytest
 
 from ops.prompt import examples
-from tasks.backtests import run_backtest
+from tasks.backtests import assumptions, run_backtest
 from trading.errors import InputUnusable, SetupFailed
 from warehouse.connection import unit_of_work
 
@@ -96,6 +96,14 @@ def test_the_report_says_what_is_assumed_and_how_to_repeat_it(settings, strategy
         assert sentence in page
     assert "slipway backtest sql/marts/signals_ema_cross.sql --instrument BTC/USD --set stop_atr=2.5" in page
     assert run.is_new is None
+
+
+@pytest.mark.parametrize(
+    ("delay_us", "said"),
+    [(0, "A signal waits over no missing candle"), (1_800_000_000, "A signal waits at most 30 minutes")],
+)
+def test_what_is_assumed_of_missing_candles_is_what_the_settings_say(settings, delay_us, said):
+    assert [sentence.startswith(said) for sentence in assumptions(settings, delay_us)].count(True) == 1
 
 
 def test_the_page_for_prefect_has_the_picture_in_it(settings, strategy):

@@ -1,6 +1,11 @@
 """The sample through land, validate and publish, as flows and the command line call them."""
 
 import os
+import sys
+import time
+import traceback
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
 
 import pytest
 
@@ -156,3 +161,21 @@ def test_an_inbox_without_candles_at_rest_has_nothing_to_land(fresh, tmp_path):
     assert land_inbox(fresh, tmp_path) is None
     assert land_inbox(fresh, tmp_path / "nowhere") is None
     assert not fresh.paths.build.exists()
+
+
+@pytest.mark.parametrize("meddle", [Path.touch, Path.unlink])
+def test_an_inbox_whose_only_file_moves_while_the_build_file_is_held_has_nothing_to_land(meddle, fresh, tmp_path):
+    put(tmp_path / "XBTUSD_15.csv", "1672531200,100,110,90,105,1,1\n")
+    with ThreadPoolExecutor(1) as pool:
+        with unit_of_work(fresh.paths.build, **fresh.warehouse.model_dump()):
+            looked = pool.submit(land_inbox, fresh, tmp_path)
+            while not is_waiting_for_the_build_file() and not looked.done():
+                time.sleep(0.005)
+            meddle(tmp_path / "XBTUSD_15.csv")
+        assert looked.result() is None
+
+
+def is_waiting_for_the_build_file():
+    """Whether another thread of ours stands in the queue for it."""
+    stacks = [traceback.extract_stack(frame) for frame in sys._current_frames().values()]
+    return any(call.name == "_queued" for stack in stacks for call in stack)

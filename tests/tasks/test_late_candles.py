@@ -1,5 +1,6 @@
 """What a session decided on is what is published, or it trades no further: late and revised candles (I31)."""
 
+from datetime import UTC, datetime
 from pathlib import Path
 
 import duckdb
@@ -8,6 +9,7 @@ import pytest
 
 from config.settings import Settings
 from exchange.simulator import Candle, Signal
+from ops.clock import as_datetime
 from ops.journal import JournalReader, Kind
 from tasks.market import Market
 from tasks.recording import REPLAYED, row_projection
@@ -15,6 +17,7 @@ from tasks.session import Past, Tally, first_revision, run_session
 from trading.errors import TradingHalted
 
 BAR = 900_000_000
+ON_THE_13TH = "closed_at > '2023-01-13' and closed_at < '2023-01-14'"
 CANDLES = [Candle(number, bar * BAR, (bar + 1) * BAR, 9, 9, 9, 9) for bar in range(4) for number in range(2)]
 SIGNALS = [Signal(1, 2 * BAR, 3 * BAR, 1, 9, 5, 0, 0, 0, 0, 0)]
 PAST = Past(Tally(2), 3 * BAR, tuple(CANDLES[2:6]), tuple(SIGNALS))  # of the second and the third close
@@ -35,6 +38,14 @@ def publish(settings: Settings, but: str = "false") -> None:
         published.execute(f"create view marts.candles as from marts.all_candles where not ({but})")
 
 
+def named(settings: Settings, name: str) -> Settings:
+    return settings.model_copy(update={"session": settings.session.model_copy(update={"name": name})})
+
+
+def warnings_of(path: Path) -> list[dict[str, object]]:
+    return [values for values in values_of(path, Kind.ALERT) if values["severity"] == "warning"]
+
+
 def values_of(path: Path, kind: str) -> list[dict[str, object]]:
     with JournalReader(path) as journal:
         return [row.values for row in journal.rows(kinds=[kind])]
@@ -53,8 +64,51 @@ def revision(candles: list[Candle], signals: list[Signal], past: Past = PAST) ->
     return first_revision(past, market_of(candles, signals), ("BTC/USD", "ETH/USD"))
 
 
-def test_a_candle_that_came_late_halts_before_another_close_is_traded(short):
+def test_a_session_waits_for_the_instrument_whose_candles_come_last_and_then_goes_on(short):
     publish(short, but="instrument = 'ETH/USD' and closed_at > '2023-01-13'")
+    first = run_session(short)
+    assert as_datetime(first.last_close_at) == datetime(2023, 1, 13, tzinfo=UTC)
+    assert "waits for ETH/USD, whose candles end 2023-01-13 00:00 UTC, 192 closes behind." in first.sentence
+    publish(short)
+    second = run_session(short)
+    assert (second.added.closes, second.waits_for) == (192, "")
+
+
+def test_candles_that_come_one_instrument_after_the_other_are_traded_as_if_they_had_come_together(short):
+    for name, late in (("together", "true"), ("apart", "instrument = 'BTC/USD'")):
+        for until in ("2023-01-13", "2023-01-14"):
+            publish(short, but=f"closed_at > '{until}' and {late}")
+            run_session(named(short, name))
+        publish(short)
+        run_session(named(short, name))
+    together, apart = sorted(short.paths.journals.glob("*.sqlite"), reverse=True)
+    assert closes_of(apart) == closes_of(together)
+
+
+def test_a_long_wait_is_alerted_once_and_a_short_one_is_not(short):
+    publish(short, but="instrument = 'ETH/USD' and closed_at > '2023-01-14'")
+    journal = run_session(short).journal
+    assert warnings_of(journal) == []
+    publish(short, but="instrument = 'ETH/USD' and closed_at >= '2023-01-14'")
+    one_day_and_a_candle = named(short, "long")
+    journal = run_session(one_day_and_a_candle).journal
+    run_session(one_day_and_a_candle)
+    (warning,) = warnings_of(journal)
+    assert "ETH/USD, whose candles end 2023-01-13 23:45 UTC, 97 closes behind" in str(warning["body"])
+
+
+def test_a_session_waits_for_an_instrument_without_candles_and_says_so(short):
+    publish(short, but="instrument = 'ETH/USD'")
+    session = run_session(short)
+    assert (session.total.closes, session.is_up_to_date) == (0, True)
+    assert "no close yet" in session.sentence
+    assert "waits for ETH/USD, which has no candles" in session.sentence
+    (warning,) = warnings_of(session.journal)
+    assert "strategy.instruments" in str(warning["body"])
+
+
+def test_a_candle_that_came_late_halts_before_another_close_is_traded(short):
+    publish(short, but=f"instrument = 'ETH/USD' and {ON_THE_13TH}")
     first = run_session(short)
     before = closes_of(first.journal)
     publish(short)
@@ -107,5 +161,6 @@ def test_a_late_a_lost_and_a_revised_candle_are_told_apart():
 
 def test_a_signal_that_is_proposed_otherwise_by_now_is_a_revision_too():
     assert revision(CANDLES, []) == (
-        "the signal of ETH/USD, closed 1970-01-01 00:30 UTC, is gone: a candle from before the session differs"
+        "the signal of ETH/USD, closed 1970-01-01 00:30 UTC, is gone: candles from before the session, or the code "
+        "of the features, differ"
     )

@@ -47,6 +47,33 @@ def test_a_batch_that_came_in_after_the_checks_waits_for_its_own(settings, tmp_p
         publish(settings)
 
 
+def test_a_batch_that_came_in_between_build_and_checks_is_not_published_unbuilt(settings, tmp_path):
+    landed(settings, archive(tmp_path / "a", 0, 8))
+    build_all(settings)
+    landed(settings, archive(tmp_path / "b", 8, 8))
+    with pytest.raises(CheckFailed, match="build again"):
+        check_all(settings, run="a")
+    with pytest.raises(CheckFailed, match="Not published"):
+        publish(settings)
+    build_all(settings)
+    check_all(settings, run="b")
+    publish(settings)
+    with duckdb.connect(str(settings.paths.published), read_only=True) as published:
+        for table in ("marts.candles", "features.indicators"):
+            assert published.execute(f"select count(*) from {table} where timeframe = '15m'").fetchone() == (16,)
+
+
+def test_what_the_checks_found_in_an_outdated_build_is_kept(settings, tmp_path):
+    landed(settings, archive(tmp_path / "a", 0, 8))
+    build_all(settings)
+    landed(settings, archive(tmp_path / "b", 8, 8))
+    with pytest.raises(CheckFailed, match="build again"):
+        check_all(settings, run="a")
+    with unit_of_work(settings.paths.build, **settings.warehouse.model_dump()) as warehouse:
+        query = "select count(*) > 0 from checks.results where batch_or_run = 'a'"
+        assert warehouse.execute(query).fetchone() == (True,)
+
+
 def test_a_failed_check_withdraws_nothing_that_is_published_and_publishes_nothing(settings, tmp_path):
     landed(settings, archive(tmp_path / "a", 0, 8))
     build_all(settings)

@@ -14,6 +14,7 @@ from config.settings import ROOT, Settings
 from ops.clock import SteppedClock, as_datetime
 from ops.journal import Entry, Journal, JournalReader, Kind
 from tasks.backtests import run_backtest
+from tasks.market import History, load_history
 from tasks.recording import REPLAYED, row_projection
 from tasks.session import run_session
 from trading.errors import TradingHalted
@@ -82,6 +83,19 @@ def test_a_session_is_bounded_and_the_next_one_goes_on(short):
     assert (second.added.closes, second.total.closes) == (30, CLOSES // 2 + 30)
     run_session(with_session(short, name="half"))
     assert rows_of(half) == rows_of(whole.journal)
+
+
+def test_candles_are_read_when_no_older_session_can_write_any_more(short, monkeypatch):
+    path = run_session(short).journal
+    with Journal(path, holder="older", clock=SteppedClock()) as older:
+
+        def read(*given: object) -> History:
+            with pytest.raises(TradingHalted, match="took over"):
+                older.append([])
+            return load_history(*given)
+
+        monkeypatch.setattr("tasks.session.load_history", read)
+        assert run_session(short).is_up_to_date
 
 
 def test_every_decision_carries_the_hash_of_strategy_and_settings(short):

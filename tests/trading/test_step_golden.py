@@ -43,11 +43,15 @@ RULES = Rules(
 START = State(opening(CASH_E8), FLAT)
 
 
-def signal(side: int = LONG, *, at: int = NOON, of: int = NOON, price=10_000, stop=100, targets=(200,)) -> Event:
+def signal(
+    side: int = LONG, *, at: int = NOON, of: int = NOON, due: int | None = None, price=10_000, stop=100, targets=(200,)
+) -> Event:
+    """A signal that is decided when it is due, unless said otherwise."""
     one, two, three, four = (*targets, 0, 0, 0, 0)[:4]
     return Event(
         EventKind.SIGNAL, at, side=side, price=price, signal_at=of, stop_distance=stop,
         target_1_distance=one, target_2_distance=two, target_3_distance=three, target_4_distance=four,
+        due_at=at if due is None else due,
     )  # fmt: skip
 
 
@@ -449,7 +453,7 @@ class TestDays:
         state, _ = happened(*entered(), candle(9_500), candle(10_100), fill(Role.EXIT, 100, 10_100, at=NOON + 2 * HOUR))
         today = signal(at=NOON + 5 * HOUR, of=NOON + HOUR)
         assert happened(today, start=state)[0].slot.decision == Decision.DAILY_LOSS
-        tomorrow = today._replace(at=MIDNIGHT + DAY_US)
+        tomorrow = signal(at=MIDNIGHT + DAY_US, of=NOON + HOUR)
         assert happened(tomorrow, start=state)[0].slot.decision == Decision.ENTERED
 
     def test_an_event_of_a_day_gone_by_turns_nothing_back(self):

@@ -62,8 +62,13 @@ class TestExpiry:
 
     @pytest.mark.parametrize(("rules", "delay_us"), [(RULES, 0), (PATIENT, HOUR)])
     def test_an_entry_says_how_late_the_market_may_open_to_it(self, rules, delay_us):
-        _, intents = step(START, signal(at=NOON + 5), rules)
+        _, intents = step(START, signal(at=NOON + 5 + delay_us, due=NOON + 5), rules)
         assert intents.items[0].expires_at == NOON + 5 + delay_us
+
+    @pytest.mark.parametrize(("rules", "delay_us"), [(RULES, 0), (PATIENT, HOUR)])
+    def test_a_signal_that_is_decided_later_than_an_entry_may_wait_has_expired(self, rules, delay_us):
+        state, orders = happened(signal(at=NOON + 6 + delay_us, due=NOON + 5), rules=rules)
+        assert (state.slot.phase, state.slot.decision, orders) == (Phase.FLAT, Decision.EXPIRED, ())
 
     def test_stops_targets_and_exits_never_expire(self):
         state, seen = START, []

@@ -116,7 +116,7 @@ class Session:
             return Event(1, self.now, k)._replace(
                 kind=EventKind.SIGNAL, side=1 if chance % 2 else -1, price=price, signal_at=self.now,
                 stop_distance=stop, target_1_distance=targets[0], target_2_distance=targets[1],
-                target_3_distance=targets[2], target_4_distance=targets[3],
+                target_3_distance=targets[2], target_4_distance=targets[3], due_at=self.now,
             )  # fmt: skip
         if what == "fill":
             return self.fill(k, price, chance)
@@ -265,7 +265,8 @@ def test_a_position_is_protected_or_on_its_way_out_i01_i02(story):
         session.take(Event(EventKind.CANDLE, session.now + DAY_US, k, price=1_000))
         slot = session.slots[k]
         assert slot.lots <= max(slot.stop_lots, slot.exit_lots)
-        assert slot.phase != Phase.CLOSING or slot.lots == slot.exit_lots
+        # More only while the stop filled in part beside an exit already on its way, which is reduce-only.
+        assert slot.phase != Phase.CLOSING or slot.lots <= slot.exit_lots
 
 
 @settings(max_examples=100, deadline=None)

@@ -181,11 +181,14 @@ def test_a_correction_that_breaks_the_series_is_refused(warehouse, batch):
     assert {result.name for result in judge(warehouse).failed} == {"no_jump"}
 
 
+MONTH = 30 * 96
 WILD = ("100000", "110000", "90000", "105000", "1", 7)
 
 
 @pytest.mark.parametrize(
-    "number", [0, 11, 12, 31, -1, -20], ids=["first", "last", "after", "near after", "before", "near before"]
+    "number",
+    [0, 11, 12, 32, 11 + MONTH, -1, -21, -MONTH],
+    ids=["first", "last", "after", "later", "a month after", "before", "earlier", "a month before"],
 )
 def test_one_wild_candle_is_refused_by_the_candles_beside_it(number, warehouse, batch):
     batch(series(), batch_id="b0", state="validated", first_file=1)
@@ -199,7 +202,7 @@ def test_a_wild_candle_before_the_first_fails_its_expectation_too(warehouse, bat
     assert {result.name for result in judge(warehouse, gate).failed} == {"no_jump", "highest_jump"}
 
 
-@pytest.mark.parametrize("number", [12, 20, 31, 500, -1, -15, -500])
+@pytest.mark.parametrize("number", [12, 20, 32, 500, 5000, -1, -15, -500, -5000])
 def test_one_good_candle_passes_wherever_it_lies_and_counts_alone(number, warehouse, batch):
     batch(series(), batch_id="b0", state="validated", first_file=1)
     batch([(at(number), *GOOD)], first_file=2)
@@ -222,9 +225,10 @@ def test_a_low_beside_a_low_close_is_believed(warehouse, batch, gate):
     assert judge(warehouse, gate).passed
 
 
-def test_a_candle_far_from_all_others_is_judged_by_its_own_open(warehouse, batch, gate):
+@pytest.mark.parametrize("number", [12 + MONTH, -MONTH - 1])
+def test_a_candle_more_than_a_month_from_all_others_is_judged_by_its_own_open(number, warehouse, batch, gate):
     batch(series(), batch_id="b0", state="validated", first_file=1)
-    batch([(at(500), *WILD)], first_file=2)
+    batch([(at(number), *WILD)], first_file=2)
     assert judge(warehouse, gate).passed
 
 

@@ -269,6 +269,19 @@ def test_files_that_were_refused_together_are_not_tried_again_by_an_inbox(landed
     assert refused(again) == {"inbox": False}
 
 
+def test_a_candle_that_was_still_open_lands_from_the_same_file_once_it_has_closed(landed, tmp_path, candles, judged):
+    inbox = tmp_path / "inbox"
+    inbox.mkdir()
+    put(inbox / NAME, line(0, 100).encode() + line(1, 101).encode())
+    opened_at = dt.datetime.fromtimestamp(int(line(0, 100).split(",")[0]), dt.UTC)
+    first = landed(inbox, is_inbox=True, fetched_at=opened_at + dt.timedelta(minutes=13))
+    still_open = landed(inbox, is_inbox=True, fetched_at=opened_at + dt.timedelta(minutes=14))
+    assert (refused(first), refused(still_open)) == ({NAME: True}, {NAME: False})
+    landed(inbox, is_inbox=True, fetched_at=opened_at + dt.timedelta(minutes=30))
+    judged("validated")
+    assert candles() == {0: Decimal(100), 1: Decimal(101)}
+
+
 def test_what_the_checks_refused_is_tried_again_even_by_an_inbox(landed, judged, tmp_path):
     inbox = tmp_path / "inbox"
     inbox.mkdir()

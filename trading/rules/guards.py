@@ -11,6 +11,7 @@ def refusal(state: State, event: Event, rules: Rules) -> int:
     return (
         in_position(state)
         or stale(state, event)
+        or late(event, rules)
         or halted(state)
         or daily_loss(state, rules)
         or max_positions(state, rules)
@@ -30,6 +31,12 @@ def in_position(state: State) -> int:
 def stale(state: State, event: Event) -> int:
     """A signal trades once (I11), and none that is older than the last trade's."""
     return 0 if event.signal_at > state.slot.signal_at else Decision.STALE.value
+
+
+@rule
+def late(event: Event, rules: Rules) -> int:
+    """A signal is about the market at its close: over a longer gap than an entry may wait, it has expired."""
+    return 0 if event.at <= event.due_at + rules.max_entry_delay_us else Decision.EXPIRED.value
 
 
 @rule

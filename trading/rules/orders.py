@@ -82,7 +82,7 @@ def order(slot: Slot, event: Event, role: int, before: int, after: int, rules: R
         reduce_only=0 if role == Role.ENTRY else 1,
         signal_at=slot.signal_at,
         revision=slot.revision,
-        expires_at=event.at + rules.max_entry_delay_us if role == Role.ENTRY else 0,
+        expires_at=event.due_at + rules.max_entry_delay_us if role == Role.ENTRY else 0,
     )
 
 

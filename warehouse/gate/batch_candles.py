@@ -5,8 +5,9 @@ one new candle has nothing to compare it with. So the rows are, of each series:
 
 - the batch's own (`is_new`);
 - the validated ones that it leaves as they are, between its first and its last: with its own they are `is_within`;
-- the validated ones at most `NEAR_CANDLES` before its first or after its last. They only lend their prices: no rule
-  counts them, and a hole between them and the batch is no fault of the batch (`marts.candle_gaps` lists it).
+- the last validated one before its first and the first after its last, if at most `LENDING_DAYS` lie between. They only
+  lend their prices: no rule counts them, and a hole between them and the batch is no fault of the batch
+  (`marts.candle_gaps` lists it).
 
 `previous_close` is of the row before, null at the start of a series, and `previous_opened_at` too if that row is
 within. A pair of rows is the batch's to answer for (`is_judged`) when one of the two is new.
@@ -16,8 +17,9 @@ import duckdb
 
 BATCH_CANDLES = "temp.batch_candles"
 
-# Near enough for its close to say what a candle's prices may be: five hours of 15m candles, twenty days of daily ones.
-NEAR_CANDLES = 20
+# Over a longer silence a multiple of a price may be real, so a candle beyond it says nothing of what prices may be.
+LENDING_DAYS = 30
+_LENDING_US = LENDING_DAYS * 86_400_000_000
 
 _VALUES = "series_id, file_id, candle_us, opened_at, open, high, low, close, volume, trades"
 
@@ -26,7 +28,7 @@ _NEW = f"""
     from raw.candle_rows join series_files using (file_id) where is_of_batch
 """
 
-# Rows of other validated batches that the batch does not replace, inside its spans and near their ends.
+# Rows of other validated batches that the batch does not replace: those inside its spans and one beside each end.
 _KEPT = f"""
     with new as ({_NEW}),
     spans as (
@@ -34,19 +36,31 @@ _KEPT = f"""
             series_id,
             min(opened_at) as first_at,
             max(opened_at) as last_at,
-            make_timestamptz(epoch_us(min(opened_at)) - {NEAR_CANDLES} * any_value(candle_us)) as near_from,
-            make_timestamptz(epoch_us(max(opened_at)) + {NEAR_CANDLES} * any_value(candle_us)) as near_to
+            make_timestamptz(epoch_us(min(opened_at)) - {_LENDING_US}) as lent_from,
+            make_timestamptz(epoch_us(max(opened_at)) + {_LENDING_US}) as lent_to
         from new group by series_id
     ),
     around as (
-        select {_VALUES}, false as is_new, opened_at between first_at and last_at as is_within
+        select {_VALUES}, first_at, last_at
         from raw.candle_rows join series_files using (file_id) join spans using (series_id)
-        where not is_of_batch and opened_at between near_from and near_to
+        where not is_of_batch and opened_at between lent_from and lent_to
         qualify row_number() over (partition by series_id, opened_at order by file_id desc) = 1
+    ),
+    lenders as (
+        select
+            series_id,
+            max(opened_at) filter (opened_at < first_at) as lender_before,
+            min(opened_at) filter (opened_at > last_at) as lender_after
+        from around group by series_id
+    ),
+    beside as (
+        select {_VALUES}, false as is_new, opened_at between first_at and last_at as is_within
+        from around join lenders using (series_id)
+        where opened_at between first_at and last_at or opened_at in (lender_before, lender_after)
     )
     select *, true as is_new, true as is_within from new
     union all
-    from around anti join new using (series_id, opened_at)
+    from beside anti join new using (series_id, opened_at)
 """
 
 # Two windows more, over millions of rows, would say of a first load what is known.

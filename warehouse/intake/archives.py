@@ -68,6 +68,10 @@ class Archive:
     skipped: tuple[str, ...]
 
 
+class NothingToLand(InputUnusable):
+    """There is no file of candles to read. For a folder that is looked at again and again this is no fault."""
+
+
 @contextmanager
 def opened(path: Path, series_of: SeriesOf, scratch: Path, settled_at: datetime | None = None) -> Iterator[Archive]:
     """The candle files at `path`, readable until the block ends. `scratch` is a folder with room for an unpacked zip.
@@ -76,16 +80,16 @@ def opened(path: Path, series_of: SeriesOf, scratch: Path, settled_at: datetime 
     A broken, encrypted or hostile zip costs no other file of a folder its place: it is among the `unusable`.
 
     Raises:
-        InputUnusable: `path` is not there, or holds no file of candles.
+        NothingToLand: `path` is not there, or holds no file of candles.
         SetupFailed: `scratch` has no room for what a zip would unpack to.
     """
     if not path.exists():
-        raise InputUnusable(f"There is nothing at {path}.")
+        raise NothingToLand(f"There is nothing at {path}.")
     scratch.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(dir=scratch, prefix="unpacked-") as unpacked:
         found = _collect(path, series_of, Path(unpacked), settled_at)
         if not found.files and not found.unusable:
-            raise InputUnusable(_nothing_found(path, found.skipped))
+            raise NothingToLand(_nothing_found(path, found.skipped))
         yield replace(found, files=tuple(sorted(found.files, key=lambda file: file.name)))
 
 

@@ -22,11 +22,10 @@ from warehouse.batches import (
     SeriesSpan,
     add_batch,
     find_batch,
-    find_refusal,
     forget_refused,
 )
 from warehouse.intake import archives
-from warehouse.intake.archives import Archive, SeriesOf, Unusable, has_changed
+from warehouse.intake.archives import Archive, NothingToLand, SeriesOf, Unusable, has_changed
 from warehouse.intake.layouts import ColumnMap, survey
 from warehouse.intake.reading import Surveyed, read_files
 from warehouse.intake.refusals import (
@@ -35,6 +34,7 @@ from warehouse.intake.refusals import (
     content_hash,
     first_rejects,
     keep_lines,
+    known_refusal,
     known_refusals,
     refuse_files,
     refuse_together,
@@ -65,7 +65,8 @@ def land(
     is left for the next look, and what was refused before is not tried again.
 
     Raises:
-        InputUnusable: there is nothing that could be landed or refused. Nothing was written.
+        NothingToLand: there is nothing that could be landed or refused. Nothing was written.
+        InputUnusable: the column map states a timeframe that there is not.
         SetupFailed: no room to unpack a zip.
     """
     origin = Origin(path, source, columns, fetched_at)
@@ -163,7 +164,7 @@ def _leave_known_out(
     """The files that were not refused before, each alone or all together; and the refusals of the others."""
     known = known_refusals(connection, origin, files)
     rest = [file for file in files if file.file_id not in known]
-    together = find_refusal(connection, content_hash(rest, origin.columns), origin.path.name)
+    together = known_refusal(connection, origin, rest, origin.path.name)
     return ([], [*known.values(), together]) if together else (rest, list(known.values()))
 
 
@@ -176,7 +177,7 @@ def _no_news(origin: Origin, earlier: BatchReport | None, found: _Found) -> Batc
     if earlier is not None:
         return replace(earlier, skipped=found.skipped, refusals=found.refusals)
     if not found.refusals:
-        raise InputUnusable(f"Nothing of {origin.path} was landed. {' '.join(found.skipped)}")
+        raise NothingToLand(f"Nothing of {origin.path} was landed. {' '.join(found.skipped)}")
     return BatchReport(
         batch_id=found.refusals[0].batch_id,
         state="refused",

@@ -11,10 +11,11 @@ from pathlib import Path
 
 import duckdb
 
-from warehouse.batches import BatchReport, Refusal, add_batch, find_refusal, forget_refused
+from warehouse.batches import BatchReport, Refusal, add_batch, forget_refused
 from warehouse.intake.archives import Unusable, stamp_of
 from warehouse.intake.layouts import ColumnMap
 from warehouse.intake.reading import Surveyed
+from warehouse.intake.rules import NOT_CLOSED
 
 SHOWN_REASONS = 5
 STAGED = ("sources", "incoming", "rejected")
@@ -48,10 +49,15 @@ def known_refusals(
     connection: duckdb.DuckDBPyConnection, origin: Origin, files: Sequence[Surveyed]
 ) -> dict[int, Refusal]:
     """By number of the file: what was refused before."""
-    found = {
-        file.file_id: find_refusal(connection, content_hash([file], origin.columns), file.source.name) for file in files
-    }
+    found = {file.file_id: known_refusal(connection, origin, [file], file.source.name) for file in files}
     return {file_id: refusal for file_id, refusal in found.items() if refusal is not None}
+
+
+def known_refusal(
+    connection: duckdb.DuckDBPyConnection, origin: Origin, files: Sequence[Surveyed], name: str
+) -> Refusal | None:
+    """The refusal of some files together, which `name` stands for, by an earlier landing."""
+    return _find_refusal(connection, origin, content_hash(files, origin.columns), name)
 
 
 def refuse_unopened(
@@ -61,7 +67,7 @@ def refuse_unopened(
     refusals: dict[str, Refusal] = {}  # by content: two copies of a broken zip are one refused batch
     for file in files:
         content = _bytes_hash(file.path)
-        known = refusals.get(content) or (None if is_retried else find_refusal(connection, content, file.name))
+        known = refusals.get(content) or (None if is_retried else _find_refusal(connection, origin, content, file.name))
         refusals[content] = known or _recorded(connection, origin, file.name, content, file.reason, 0)
     return list(refusals.values())
 
@@ -110,6 +116,29 @@ def first_rejects(connection: duckdb.DuckDBPyConnection, count: int, numbers: Se
         {"numbers": list(numbers), "count": count},
     ).fetchall()
     return tuple(f"{name}, line {line}: {reason}." for name, line, reason in rows)
+
+
+def _find_refusal(connection: duckdb.DuckDBPyConnection, origin: Origin, content: str, name: str) -> Refusal | None:
+    """The refusal of this content by landing, which found no candle in it; what the checks refused had some.
+
+    It says nothing any more when a candle that was still open then has closed since.
+    """
+    row = connection.execute(
+        """
+        select batch_id, detail, rows_read from raw.batches as refused
+        where content_hash = $content and state = 'refused' and rows_read = rows_quarantined
+        and not exists (
+            select 1 from raw.quarantine join raw.files using (batch_id, timeframe)
+            where batch_id = refused.batch_id and reason = $not_closed
+            and epoch_us(opened_at) + candle_us <= epoch_us($now::timestamptz)
+        )
+        """,
+        {"content": content, "not_closed": NOT_CLOSED, "now": origin.fetched_at},
+    ).fetchone()
+    if row is None:
+        return None
+    batch_id, reason, rows = row
+    return Refusal(name, batch_id, reason, rows, is_new=False)
 
 
 def _bytes_hash(path: Path) -> str:

@@ -48,7 +48,10 @@ FORM = (
     Rule("trades is null and has_trades", "'trades is not a whole number: ' || quoted(trades_text)"),
 )
 
-# Of typed values. `newest_close` is when the batch was fetched: a candle that closes later is not closed yet.
+# The one reason that time takes away.
+NOT_CLOSED = "the candle was not closed yet when it was fetched"
+
+# Of typed values. `fetched_us` is when the batch was fetched: a candle that closes later is not closed yet.
 VALUES = (
     Rule("least(open, high, low, close) <= 0", "'a price is zero or negative'"),
     Rule("high < low", "'high is below low'"),
@@ -57,7 +60,7 @@ VALUES = (
     Rule("volume < 0", "'volume is negative'"),
     Rule("coalesce(trades, 0) < 0", "'trades is negative'"),
     Rule("epoch_us(opened_at) % candle_us <> 0", "'opened_at is not on the ' || timeframe || ' grid'"),
-    Rule("epoch_us(opened_at) + candle_us > fetched_us", "'the candle was not closed yet when it was fetched'"),
+    Rule("epoch_us(opened_at) + candle_us > fetched_us", f"'{NOT_CLOSED}'"),
 )
 
 WHOLE_NUMBER = r"-?[0-9]+(\.0*)?"
