@@ -276,7 +276,8 @@ def heard_by_a_new_client(sandbox):
 # --- limits
 
 
-def test_more_than_a_hundred_requests_in_a_second_are_dropped_with_an_alert(sandbox):
+def test_more_than_a_hundred_requests_in_a_second_are_dropped_with_an_alert(serve):
+    sandbox = serve(has_limits=True)
     with closing(Client(sandbox)) as client:
         for _ in range(101):
             client.say(event="unsubscribe", feed="heartbeat")

@@ -66,7 +66,8 @@ def test_keeps_a_connection_that_listens_for_hours(spot: Spot) -> None:
         assert client.updates("trade")
 
 
-def test_refuses_frames_beyond_the_rate(spot: Spot) -> None:
+def test_refuses_frames_beyond_the_rate(serve: Callable[..., Any]) -> None:
+    spot = Spot(serve(small_market(), has_limits=True))
     with spot.client() as client:
         answers = [client.ask(method="ping", req_id=number) for number in range(202)]
         assert [answer.get("error") for answer in answers[199:]] == [None, "Exceeded msg rate", "Exceeded msg rate"]
