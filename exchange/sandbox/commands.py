@@ -6,9 +6,9 @@ from typing import Annotated, Literal
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field
 
 from exchange.sandbox.barrier import Report
+from exchange.sandbox.units import SECOND_NS
 from exchange.sandbox.venue import CANCEL_ONLY, MAINTENANCE, ONLINE, POST_ONLY
 from exchange.sandbox.wire.faults import FRAME_KINDS, HANDSHAKE_KINDS, REQUEST_KINDS, Fault, On
-from exchange.sandbox.wire.numbers import SECOND_NS
 
 STATUSES = ONLINE, MAINTENANCE, CANCEL_ONLY, POST_ONLY
 SILENCE = "silence"  # every frame that matches is dropped, and the connection lives on

@@ -29,9 +29,10 @@ from exchange.sandbox.commands import (
     Status,
 )
 from exchange.sandbox.operation import End
+from exchange.sandbox.units import SECOND_NS
 from exchange.sandbox.wire.faults import SESSION_HEADER, Standing
 from exchange.sandbox.wire.link import FAREWELL_S, Link
-from exchange.sandbox.wire.numbers import SECOND_NS, rfc3339
+from exchange.sandbox.wire.numbers import rfc3339
 from trading.errors import InputUnusable
 
 if TYPE_CHECKING:

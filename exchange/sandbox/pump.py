@@ -12,7 +12,8 @@ from contextlib import suppress
 from typing import Protocol
 
 from exchange.sandbox.barrier import Barrier
-from exchange.sandbox.market.model import SECOND_NS, Instant
+from exchange.sandbox.market.model import Instant
+from exchange.sandbox.units import SECOND_NS
 from exchange.sandbox.venue import Venue
 from exchange.sandbox.wire.agenda import Agenda
 from exchange.sandbox.wire.link import Link

@@ -12,9 +12,10 @@ from typing import NamedTuple
 from exchange.sandbox.market.facts import PAIRS, SpotPair, listed
 from exchange.sandbox.market.generator import generated
 from exchange.sandbox.market.market import MOMENTS_PER_CANDLE, Market
-from exchange.sandbox.market.model import DAY_NS, MINUTE_NS, SourceCandle
+from exchange.sandbox.market.model import SourceCandle
 from exchange.sandbox.market.sources import Row, candles_of, candles_of_rows
 from exchange.sandbox.server import Sandbox
+from exchange.sandbox.units import DAY_NS, MINUTE_NS
 from trading.errors import InputUnusable
 
 HISTORY_NS = 30 * DAY_NS  # of candles before the sandbox begins, unless its start is given

@@ -10,7 +10,8 @@ from exchange.sandbox.futures.contracts import Row, find, listed, padded_size
 from exchange.sandbox.futures.replies import answering
 from exchange.sandbox.futures.requests import RESOLUTIONS
 from exchange.sandbox.market.facts import Contract
-from exchange.sandbox.market.model import SECOND_NS, Bar, MarkBar
+from exchange.sandbox.market.model import Bar, MarkBar
+from exchange.sandbox.units import MS_NS, SECOND_NS
 from exchange.sandbox.venue import Venue
 from exchange.sandbox.wire.numbers import decimal_text
 
@@ -20,7 +21,6 @@ TICK_TYPES = (MARK, SPOT, TRADE)
 PAGE = 2_000  # candles at most; the documents say 5000, the venue cuts here
 VOLUME_DECIMALS = 11  # fractional digits of a volume of the trade chart
 MARK_DECIMALS = 8  # fractional digits of mark and index at most
-MS_NS = 1_000_000
 WHOLE_SECONDS = re.compile(r"-?\d{1,15}", re.ASCII)
 
 

@@ -1,20 +1,10 @@
 """What of Kraken's futures market the sandbox speaks, and what not: the source of the table in its documentation."""
 
-from typing import Literal, NamedTuple
-
+from exchange.sandbox.coverage import Coverage
 from exchange.sandbox.futures.requests import CANDLES
 
 _ACCOUNTS = "needs accounts: part two of the sandbox"
 _KEYLESS = "no key is known yet: answers `authenticationError`; part two of the sandbox"
-
-
-class Coverage(NamedTuple):
-    """One endpoint or feed."""
-
-    name: str
-    standing: Literal["covered", "partly", "not"]
-    remark: str = ""
-
 
 REST = (
     Coverage("GET /derivatives/api/v3/instruments", "partly", "linear perpetuals only; no marginSchedules"),

@@ -11,13 +11,13 @@ from aiohttp import web
 from exchange.sandbox.futures import replies
 from exchange.sandbox.futures.contracts import Row, find
 from exchange.sandbox.futures.replies import answering
-from exchange.sandbox.futures.trades import MS_NS, Trade, execution, rows
+from exchange.sandbox.futures.trades import Trade, execution, rows
 from exchange.sandbox.market.facts import Contract
-from exchange.sandbox.market.model import MINUTE_NS
+from exchange.sandbox.market.model import END_OF_TIME_NS
+from exchange.sandbox.units import MINUTE_NS, MS_NS
 from exchange.sandbox.venue import Venue
 
 PAGE = 1_000
-END_OF_TIME_NS = 2**63 - 1
 WHOLE = re.compile(r"\d{1,15}", re.ASCII)
 TOKEN = re.compile(rb"\d{1,16}/(\d{1,19})", re.ASCII)
 

@@ -24,9 +24,10 @@ from exchange.sandbox.futures.requests import (
     read,
 )
 from exchange.sandbox.futures.streams import BookStream, CandleStream
-from exchange.sandbox.futures.trades import MS_NS, feed_trade, rows
+from exchange.sandbox.futures.trades import feed_trade, rows
 from exchange.sandbox.market.facts import Contract
-from exchange.sandbox.market.model import SECOND_NS, Instant, Moment
+from exchange.sandbox.market.model import Instant, Moment
+from exchange.sandbox.units import MS_NS, SECOND_NS
 from exchange.sandbox.venue import MAINTENANCE, Venue
 from exchange.sandbox.wire.budget import Budget
 from exchange.sandbox.wire.link import Link

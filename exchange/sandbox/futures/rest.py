@@ -23,14 +23,14 @@ from exchange.sandbox.futures.contracts import (
 )
 from exchange.sandbox.futures.replies import Handler, answering, success
 from exchange.sandbox.futures.tickers import rest_row
-from exchange.sandbox.futures.trades import MS_NS, history, rows
+from exchange.sandbox.futures.trades import history, rows
 from exchange.sandbox.market.facts import Contract
-from exchange.sandbox.market.model import DAY_NS, SECOND_NS, Level
+from exchange.sandbox.market.model import END_OF_TIME_NS, Level
+from exchange.sandbox.units import DAY_NS, MS_NS, SECOND_NS
 from exchange.sandbox.venue import MAINTENANCE, Venue
 from exchange.sandbox.wire.numbers import rfc3339
 
 V3, V4 = "/derivatives/api/v3", "/derivatives/api/v4"
-END_OF_TIME_NS = 2**63 - 1
 HISTORY_TRADES = 100
 HISTORY_NS = 7 * DAY_NS  # how far /history reaches back
 RFC3339 = re.compile(r"(\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d)(?:\.(\d{1,9}))?Z", re.ASCII)

@@ -3,9 +3,10 @@
 from collections.abc import Iterable
 
 from exchange.sandbox.futures.contracts import Row, base_units, padded_size, usd
-from exchange.sandbox.futures.trades import MS_NS, Trade
+from exchange.sandbox.futures.trades import Trade
 from exchange.sandbox.market.facts import Contract
-from exchange.sandbox.market.model import MINUTE_NS, Bar, Book
+from exchange.sandbox.market.model import Bar, Book
+from exchange.sandbox.units import MINUTE_NS, MS_NS
 from exchange.sandbox.wire.numbers import decimal_text
 
 VOLUME_DECIMALS = 8  # fractional digits of a volume on the candle feed

@@ -6,11 +6,11 @@ REST gives funding in USD for one base unit and hour; the feed gives that and th
 from exchange.sandbox.futures.contracts import Row, Standing, base_units, turnover_usd, usd
 from exchange.sandbox.market.facts import Contract
 from exchange.sandbox.market.model import FuturesQuote
+from exchange.sandbox.units import MS_NS
 from exchange.sandbox.wire.numbers import rfc3339
 
 MICROSECONDS = 6  # fractional digits of lastTime
 INDEX_DECIMALS = 8  # at most: the index has fewer digits than the mark
-MS_NS = 1_000_000
 
 
 def rest_row(contract: Contract, quote: FuturesQuote, now: Standing) -> Row:

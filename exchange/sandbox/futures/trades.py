@@ -8,10 +8,10 @@ from uuid import UUID
 from exchange.sandbox.futures.contracts import Row, base_units, usd
 from exchange.sandbox.market.facts import Contract
 from exchange.sandbox.market.model import Trades
+from exchange.sandbox.units import MS_NS
 from exchange.sandbox.wire.numbers import decimal_text, rfc3339
 
 MICROSECONDS = 6  # fractional digits of a trade's time on REST
-MS_NS = 1_000_000
 COLLAR_PERCENT = 1  # a market order is an immediate one with its limit so far through the touch
 
 

@@ -7,8 +7,9 @@ Relative funding of an hour = mean premium of the hour before / 8, at most 0.5 p
 
 import numpy as np
 
-from exchange.sandbox.market.model import HOUR_NS, MINUTE_NS, SECOND_NS, Integers
+from exchange.sandbox.market.model import Integers
 from exchange.sandbox.market.noise import Floats, draw, wander, wander_at
+from exchange.sandbox.units import HOUR_NS, MINUTE_NS, SECOND_NS
 
 MEAN_PREMIUM = 1e-4
 SLOW = ((1, 24 * HOUR_NS, 2e-4), (2, 3 * HOUR_NS, 1e-4), (3, 20 * MINUTE_NS, 5e-5))  # draw, period, reach

@@ -9,8 +9,9 @@ from typing import NamedTuple
 
 import numpy as np
 
-from exchange.sandbox.market.model import MINUTE_NS, Book, Integers, Level
+from exchange.sandbox.market.model import Book, Integers, Level
 from exchange.sandbox.market.noise import Keys, draw, draws, unit, units
+from exchange.sandbox.units import MINUTE_NS
 
 REFRESHED_NS = 5 * MINUTE_NS
 WIDEST_SPREAD = 3

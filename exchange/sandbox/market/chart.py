@@ -5,9 +5,10 @@ from collections import deque
 import numpy as np
 
 from exchange.sandbox.market.bars import Rows, as_bars, extended, grouped, joined, zero_bar
-from exchange.sandbox.market.model import DAY_NS, END_OF_TIME_NS, HOUR_NS, MINUTE_NS, Bar, Day, Integers
+from exchange.sandbox.market.model import END_OF_TIME_NS, Bar, Day, Integers
 from exchange.sandbox.market.noise import Floats
 from exchange.sandbox.market.tape import Tape
+from exchange.sandbox.units import DAY_NS, HOUR_NS, MINUTE_NS
 
 
 class Chart:

@@ -11,8 +11,9 @@ from typing import NamedTuple
 
 import numpy as np
 
-from exchange.sandbox.market.model import MINUTE_NS, Booleans, Integers, SourceCandle, Trades
+from exchange.sandbox.market.model import Booleans, Integers, SourceCandle, Trades
 from exchange.sandbox.market.noise import Floats, Keys, draws, units
+from exchange.sandbox.units import MINUTE_NS
 from trading.errors import InputUnusable
 
 FEWEST_MOMENTS = 4  # open, high, low and close may each need one

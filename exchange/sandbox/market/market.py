@@ -5,8 +5,6 @@ from collections.abc import Iterable, Iterator
 from exchange.sandbox.market.expansion import FEWEST_MOMENTS, Candles, Moments, refuse_infeasible
 from exchange.sandbox.market.facts import Contract, SpotPair
 from exchange.sandbox.market.model import (
-    DAY_NS,
-    MINUTE_NS,
     Bar,
     Book,
     FundingRate,
@@ -21,6 +19,7 @@ from exchange.sandbox.market.model import (
 from exchange.sandbox.market.perpetual import Perpetual
 from exchange.sandbox.market.spot import SpotMarket, columns_of
 from exchange.sandbox.market.tape import NO_TRADES
+from exchange.sandbox.units import DAY_NS, MINUTE_NS
 from trading.errors import InputUnusable
 
 MOMENTS_PER_CANDLE = 16

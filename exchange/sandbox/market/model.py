@@ -12,10 +12,6 @@ import numpy.typing as npt
 Integers = npt.NDArray[np.int64]
 Booleans = npt.NDArray[np.bool_]
 
-SECOND_NS = 1_000_000_000
-MINUTE_NS = 60 * SECOND_NS
-HOUR_NS = 60 * MINUTE_NS
-DAY_NS = 24 * HOUR_NS
 END_OF_TIME_NS = 2**62  # in the year 2116; what is asked for later is asked for then
 VOLUME_DECIMALS = 8
 

@@ -9,8 +9,6 @@ from exchange.sandbox.market.chart import Chart
 from exchange.sandbox.market.expansion import Moments
 from exchange.sandbox.market.facts import Contract
 from exchange.sandbox.market.model import (
-    DAY_NS,
-    HOUR_NS,
     VOLUME_DECIMALS,
     Bar,
     Book,
@@ -23,6 +21,7 @@ from exchange.sandbox.market.model import (
 from exchange.sandbox.market.noise import Floats, draws, key_of
 from exchange.sandbox.market.spot import SpotMarket
 from exchange.sandbox.market.tape import Tape
+from exchange.sandbox.units import DAY_NS, HOUR_NS
 
 SPOT_TRADES_PER_TRADE = 4
 VOLUME_OF_SPOT = (4, 3)  # of what is traded on spot

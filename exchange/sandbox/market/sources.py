@@ -12,7 +12,8 @@ from pathlib import Path
 from typing import NamedTuple
 
 from exchange.sandbox.market.facts import SpotPair
-from exchange.sandbox.market.model import MINUTE_NS, SECOND_NS, VOLUME_DECIMALS, SourceCandle
+from exchange.sandbox.market.model import VOLUME_DECIMALS, SourceCandle
+from exchange.sandbox.units import MINUTE_NS, SECOND_NS
 from trading.errors import InputUnusable
 
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)

@@ -9,19 +9,10 @@ from exchange.sandbox.market.book import Touch, best_of, book_of
 from exchange.sandbox.market.chart import Chart
 from exchange.sandbox.market.expansion import Candles, Moments, sketched
 from exchange.sandbox.market.facts import SpotPair
-from exchange.sandbox.market.model import (
-    DAY_NS,
-    MINUTE_NS,
-    VOLUME_DECIMALS,
-    Bar,
-    Book,
-    Day,
-    SourceCandle,
-    SpotQuote,
-    Trades,
-)
+from exchange.sandbox.market.model import VOLUME_DECIMALS, Bar, Book, Day, SourceCandle, SpotQuote, Trades
 from exchange.sandbox.market.noise import key_of
 from exchange.sandbox.market.tape import Tape
+from exchange.sandbox.units import DAY_NS, MINUTE_NS
 
 TYPICAL_LEVEL_USD = 5_000
 

@@ -7,8 +7,8 @@ from urllib.parse import parse_qsl
 
 import orjson
 
-from exchange.sandbox.market.model import SECOND_NS
 from exchange.sandbox.spot.refusal import INVALID_ARGUMENTS, Refused
+from exchange.sandbox.units import SECOND_NS
 
 LATEST_NS = 2**63 - 1
 FIRST_NS_AS_SINCE = 10**12  # below it `since` of Trades counts seconds, from it on nanoseconds

@@ -1,15 +1,6 @@
 """What of Kraken's spot side is spoken here, and what isn't: data of the table in the documentation."""
 
-from typing import Literal, NamedTuple
-
-
-class Coverage(NamedTuple):
-    """One method, channel or rule of the venue."""
-
-    name: str
-    standing: Literal["covered", "partly", "not"]
-    remark: str = ""
-
+from exchange.sandbox.coverage import Coverage
 
 COVERED = (
     Coverage("GET, POST /0/public/SystemStatus", "covered"),

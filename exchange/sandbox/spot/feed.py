@@ -2,12 +2,13 @@
 
 from dataclasses import dataclass, field
 
-from exchange.sandbox.market.model import SECOND_NS, Instant
+from exchange.sandbox.market.model import Instant
 from exchange.sandbox.spot import messages
 from exchange.sandbox.spot.listing import channel_pair, instrument_data, listed, status_of
 from exchange.sandbox.spot.refusal import UNAVAILABLE
 from exchange.sandbox.spot.requests import Ping, Refusal, Request, read_frame, refusal_of_parameters
 from exchange.sandbox.spot.streams import Stream, Topic, open_stream, topic_of
+from exchange.sandbox.units import SECOND_NS
 from exchange.sandbox.venue import MAINTENANCE, Venue
 from exchange.sandbox.wire.budget import Budget
 from exchange.sandbox.wire.link import Link

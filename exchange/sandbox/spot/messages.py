@@ -7,9 +7,10 @@ import orjson
 from orjson import Fragment
 
 from exchange.sandbox.market.facts import SpotPair
-from exchange.sandbox.market.model import MINUTE_NS, VOLUME_DECIMALS, Bar, Level, SpotQuote, Trades
+from exchange.sandbox.market.model import VOLUME_DECIMALS, Bar, Level, SpotQuote, Trades
 from exchange.sandbox.spot.replies import average_points
 from exchange.sandbox.spot.requests import Request
+from exchange.sandbox.units import MINUTE_NS
 from exchange.sandbox.wire.numbers import decimal_text, rfc3339
 
 HEARTBEAT = '{"channel":"heartbeat"}'

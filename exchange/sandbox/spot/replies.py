@@ -5,17 +5,8 @@ from datetime import UTC, datetime
 from typing import Any
 
 from exchange.sandbox.market.facts import SpotPair
-from exchange.sandbox.market.model import (
-    MINUTE_NS,
-    SECOND_NS,
-    VOLUME_DECIMALS,
-    Bar,
-    Book,
-    Day,
-    Level,
-    SpotQuote,
-    Trades,
-)
+from exchange.sandbox.market.model import VOLUME_DECIMALS, Bar, Book, Day, Level, SpotQuote, Trades
+from exchange.sandbox.units import MINUTE_NS, SECOND_NS
 from exchange.sandbox.wire.numbers import decimal_text, rfc3339
 
 TAPE_PRICE_DECIMALS = 5  # Trades, Ticker and Depth pad prices to this, OHLC doesn't

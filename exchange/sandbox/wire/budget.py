@@ -1,6 +1,7 @@
 """Rate limits: a counter per key that fills with every request and drains with the venue's seconds."""
 
-SECOND_NS = 1_000_000_000
+from exchange.sandbox.units import SECOND_NS
+
 FORGET_ABOVE = 10_000  # keys; clients choose some of them, so they must not pile up
 
 

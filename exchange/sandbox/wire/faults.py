@@ -14,10 +14,10 @@ from typing import Literal, get_args
 from aiohttp import WSCloseCode, web
 from aiohttp.typedefs import Handler, Middleware
 
+from exchange.sandbox.units import SECOND_NS
 from exchange.sandbox.wire.agenda import Agenda
 from exchange.sandbox.wire.link import Link, reset_by
 
-SECOND_NS = 1_000_000_000
 HALF_OPEN_S = 3600  # of the market: what a half-open connection is kept before it is given up
 SESSION_HEADER = "X-Session"  # whose request it is: `session.py` sends it, the venue does not look at it
 LOOK_S = 0.1  # how often a request that is never answered looks whether its client has gone

@@ -3,7 +3,8 @@
 from datetime import UTC, datetime
 from functools import lru_cache
 
-SECOND_NS = 1_000_000_000
+from exchange.sandbox.units import SECOND_NS
+
 SECONDS_KEPT = 4_096  # a message has many times of the same second
 
 

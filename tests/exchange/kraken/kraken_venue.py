@@ -12,8 +12,9 @@ from exchange.kraken.budget import Budget
 from exchange.kraken.client import Patience, PublicClient, Urls
 from exchange.sandbox.market.facts import listed
 from exchange.sandbox.market.market import Market
-from exchange.sandbox.market.model import MINUTE_NS, SourceCandle
+from exchange.sandbox.market.model import SourceCandle
 from exchange.sandbox.server import Sandbox
+from exchange.sandbox.units import MINUTE_NS
 
 T = TypeVar("T")
 FIRST_NS = 1_795_132_800 * 10**9  # 2026-11-20T00:00:00Z

@@ -46,9 +46,8 @@ class Running:
             raise self._error
 
     def stop(self) -> None:
-        if not self._thread.is_alive():
-            return
-        self._loop.call_soon_threadsafe(self._ends.set)
+        if self._thread.is_alive():
+            self._loop.call_soon_threadsafe(self._ends.set)
         self._thread.join(30)
         assert not self._thread.is_alive(), "the sandbox did not end"
         if self._error is not None:

@@ -12,7 +12,8 @@ from websockets.sync.client import ClientConnection, connect
 
 from exchange.sandbox.market.facts import listed
 from exchange.sandbox.market.market import Market
-from exchange.sandbox.market.model import MINUTE_NS, SECOND_NS, SourceCandle
+from exchange.sandbox.market.model import SourceCandle
+from exchange.sandbox.units import MINUTE_NS, SECOND_NS
 
 STARTS_NS = 1_795_388_400 * SECOND_NS  # 2026-11-22T23:00:00Z
 PRICES = {"BTC/USD": 900_000, "DOGE/USD": 1_000_000, "ETH/USD": 300_000}

@@ -11,7 +11,7 @@ from exchange.sandbox.market.basis import HIGHEST_FUNDING, Basis
 from exchange.sandbox.market.facts import listed
 from exchange.sandbox.market.generator import generated
 from exchange.sandbox.market.market import Market
-from exchange.sandbox.market.model import DAY_NS, HOUR_NS, MINUTE_NS
+from exchange.sandbox.units import DAY_NS, HOUR_NS, MINUTE_NS
 
 SPAN_NS = 15 * MINUTE_NS
 FIRST_NS = 1_700_006_400_000_000_000

@@ -10,9 +10,10 @@ from hypothesis import strategies as st
 from exchange.sandbox.market.bars import as_bars, gathered, grouped, rows_of
 from exchange.sandbox.market.expansion import FEWEST_MOMENTS, busiest, grid, refuse_infeasible, sketched, spread
 from exchange.sandbox.market.facts import listed
-from exchange.sandbox.market.model import DAY_NS, HOUR_NS, MINUTE_NS, SourceCandle, Trades
+from exchange.sandbox.market.model import SourceCandle, Trades
 from exchange.sandbox.market.sources import candles_of
 from exchange.sandbox.market.spot import columns_of
+from exchange.sandbox.units import DAY_NS, HOUR_NS, MINUTE_NS
 from trading.errors import InputUnusable
 
 SAMPLE = Path(__file__).parents[3] / "data" / "sample"

@@ -11,8 +11,8 @@ import pytest
 import websockets
 
 from exchange.sandbox.session import address_of, open_session
+from exchange.sandbox.units import SECOND_NS
 from exchange.sandbox.wire.faults import Fault
-from exchange.sandbox.wire.numbers import SECOND_NS
 from trading.errors import ExchangeUnavailable, InputUnusable
 
 MINUTE_NS = 60_000_000_000

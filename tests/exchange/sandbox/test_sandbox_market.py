@@ -16,7 +16,8 @@ from hypothesis import strategies as st
 from exchange.sandbox.market.facts import Contract, listed
 from exchange.sandbox.market.generator import SCENARIOS, generated
 from exchange.sandbox.market.market import Market
-from exchange.sandbox.market.model import DAY_NS, HOUR_NS, MINUTE_NS, Bar, Instant, SourceCandle, Trades
+from exchange.sandbox.market.model import Bar, Instant, SourceCandle, Trades
+from exchange.sandbox.units import DAY_NS, HOUR_NS, MINUTE_NS
 from trading.errors import InputUnusable
 
 SPAN_NS = 15 * MINUTE_NS

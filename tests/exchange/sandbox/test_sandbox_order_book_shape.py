@@ -6,7 +6,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from exchange.sandbox.market.book import WIDEST_SPREAD, Touch, best_of, book_of
-from exchange.sandbox.market.model import MINUTE_NS
+from exchange.sandbox.units import MINUTE_NS
 
 AT_NS = 1_700_000_123_456_789_000
 touches = st.builds(

@@ -4,7 +4,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from exchange.sandbox.market.chart import RollingDay
-from exchange.sandbox.market.model import DAY_NS, HOUR_NS, Bar, Day
+from exchange.sandbox.market.model import Bar, Day
+from exchange.sandbox.units import DAY_NS, HOUR_NS
 
 bars = st.tuples(st.integers(0, 30), st.integers(1, 9), st.integers(0, 9), st.integers(0, 9), st.integers(1, 5))
 

@@ -13,8 +13,9 @@ from exchange.sandbox.futures.contracts import Standing, instrument
 from exchange.sandbox.market.expansion import refuse_infeasible
 from exchange.sandbox.market.facts import CONTRACTS, PAIRS, listed
 from exchange.sandbox.market.generator import SCENARIOS, generated
-from exchange.sandbox.market.model import HOUR_NS, MINUTE_NS, SourceCandle
+from exchange.sandbox.market.model import SourceCandle
 from exchange.sandbox.market.sources import Row, candles_of, candles_of_rows
+from exchange.sandbox.units import HOUR_NS, MINUTE_NS
 from trading.errors import InputUnusable
 
 BTC, ETH = listed(["BTC/USD", "ETH/USD"])[0]

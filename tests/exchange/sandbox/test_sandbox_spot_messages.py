@@ -4,11 +4,12 @@ import numpy as np
 import pytest
 
 from exchange.sandbox.market.facts import SpotPair, listed
-from exchange.sandbox.market.model import SECOND_NS, Bar, Day, Level, SpotQuote, Trades
+from exchange.sandbox.market.model import Bar, Day, Level, SpotQuote, Trades
 from exchange.sandbox.spot import messages, replies
 from exchange.sandbox.spot.arguments import Arguments
 from exchange.sandbox.spot.refusal import Refused
 from exchange.sandbox.spot.requests import Request
+from exchange.sandbox.units import SECOND_NS
 
 BTC, DOGE = listed(["BTC/USD", "DOGE/USD"])[0]
 AT_NS = 1_795_388_461_000_020_003  # 2026-11-22T23:01:01.000020003Z

@@ -12,8 +12,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from spot_venue import STARTS_NS, Spot, is_silent, small_market
 
-from exchange.sandbox.market.model import SECOND_NS
 from exchange.sandbox.spot.covered import COVERED, Coverage
+from exchange.sandbox.units import SECOND_NS
 
 STARTS_S = STARTS_NS // SECOND_NS
 INVALID = {"error": ["EGeneral:Invalid arguments"]}
