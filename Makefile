@@ -11,9 +11,10 @@ FAST := -m "not deep and not soak"
 CHECKED := config exchange flows ops reports tasks trading warehouse benchmarks docs tests
 
 export PYTHONUTF8 := 1
+unexport PYTHONDONTWRITEBYTECODE           # with it, pytest rewrites every test module at every run
 
 .DEFAULT_GOAL := help
-.PHONY: help ready run sandbox stop status sql test test-deep soak check format bench check-bench docs lock
+.PHONY: help ready run sandbox venue-check stop status sql test test-deep soak check format bench check-bench docs lock
 
 help:  ## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -27,6 +28,9 @@ run: ready  ## the whole way once: candles in, warehouse, backtest, report, pape
 
 sandbox: ready  ## a Kraken on loopback, spot and futures, over the sample candles; Ctrl-C ends it
 	@exec $(BIN)/slipway sandbox
+
+venue-check: ready  ## with VENUE_CHECK=1: Kraken's public replies, compared with the sandbox's; read-only, no key
+	@$(BIN)/slipway venue-check
 
 stop:  ## end the Prefect server and worker that `make run` started, and nothing else
 	@if [ -x $(BIN)/slipway ]; then $(BIN)/slipway stop; else echo "Nothing of this checkout was ever started."; fi

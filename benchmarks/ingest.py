@@ -34,7 +34,12 @@ INSTRUMENTS = 20
 CANDLES = 250_000  # of each: seven years of 15m
 DECIMALS = (1, 2, 2, 3, 5)
 ROUNDS = 2
-STAGES = ("staging.stg_kraken__candles", "staging.stg_derived__candles", "marts.candles")
+STAGES = (
+    "staging.stg_kraken__believed",
+    "staging.stg_kraken__candles",
+    "staging.stg_derived__candles",
+    "marts.candles",
+)
 HIGHEST_RATIO = 5.0
 HIGHEST_MIB = 2048.0
 

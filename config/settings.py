@@ -18,8 +18,11 @@ ROOT = Path(__file__).resolve().parent.parent
 PROFILES = Path(__file__).resolve().parent
 
 Timeframe = Literal["15m", "1h", "4h", "1d"]
+Dataset = Literal["ohlc", "trades", "charts", "funding"]
 Positive = Annotated[Decimal, Field(gt=0, allow_inf_nan=False)]
 NotNegative = Annotated[Decimal, Field(ge=0, allow_inf_nan=False)]
+Share = Annotated[float, Field(ge=0, le=1)]
+Threshold = Annotated[float, Field(gt=0, allow_inf_nan=False)]
 
 
 class Part(BaseModel):
@@ -36,11 +39,13 @@ class Paths(Part):
     published: Path
     sql: Path
     sample: Path
+    backups: Path
 
     @model_validator(mode="after")
     def _anchored(self) -> Self:
         home = Path(os.environ.get("SLIPWAY_HOME") or ROOT).absolute()
-        for name, anchor in (("state", home), ("published", home), ("sql", ROOT), ("sample", ROOT)):
+        anchors = {"state": home, "published": home, "backups": home, "sql": ROOT, "sample": ROOT}
+        for name, anchor in anchors.items():
             object.__setattr__(self, name, anchor / getattr(self, name))
         return self
 
@@ -67,12 +72,41 @@ class Warehouse(Part):
 
 
 class Validation(Part):
-    """Thresholds of the checks; a batch beyond one of them is refused."""
+    """Thresholds of the checks: what of a batch is beyond one of them is refused, what of a day is alerted."""
 
     max_gap_candles: Annotated[int, Field(gt=0)]
-    max_missing_share: Annotated[float, Field(ge=0, le=1)]
+    max_missing_share: Share
     max_jump_ratio: Annotated[float, Field(gt=1)]
-    max_quarantined_share: Annotated[float, Field(ge=0, le=1)]
+    max_quarantined_share: Share
+    max_reply_candles: Annotated[int, Field(gt=0)]
+    max_price_gap_hours: Threshold
+    max_missing_funding_share: Share
+    max_relative_funding_rate: Threshold
+    max_daily_missing_share: Share
+    max_hours_behind: Threshold
+    max_derived_difference_bps: Threshold
+    max_index_difference_bps: Threshold
+    max_basis_bps: Threshold
+
+    @model_validator(mode="after")
+    def _consistent(self) -> Self:
+        pairs = (
+            ("max_daily_missing_share", "max_missing_share", "a day may not lack more than a batch"),
+            ("max_index_difference_bps", "max_basis_bps", "spot is nearer to its index than a perpetual is"),
+        )
+        for small, large, why in pairs:
+            if getattr(self, small) > getattr(self, large):
+                raise ValueError(
+                    f"validation.{small} = {getattr(self, small)} exceeds validation.{large} = "
+                    f"{getattr(self, large)}: {why}"
+                )
+        widest_bps = (self.max_jump_ratio - 1) * 10_000
+        if self.max_basis_bps > widest_bps:
+            raise ValueError(
+                f"validation.max_basis_bps = {self.max_basis_bps} exceeds what validation.max_jump_ratio = "
+                f"{self.max_jump_ratio} lets a price be from the one before it, {widest_bps:g} bps"
+            )
+        return self
 
 
 class Instrument(Part):
@@ -82,6 +116,50 @@ class Instrument(Part):
     tick_usd: Positive
     lot_base: Positive
     maximum_lots: Annotated[int, Field(gt=0)]
+
+
+class Venue(Part):
+    """Where one venue is asked: hosts without paths, or the file in which a running sandbox says its own.
+
+    Its name is the first word of the source of all that it tells: `sandbox-rest`, `kraken-rest`.
+    """
+
+    spot_url: Annotated[str, Field(pattern=r"^https?://[^/]+$")] | None = None
+    futures_url: Annotated[str, Field(pattern=r"^https?://[^/]+$")] | None = None
+    addresses: str | None = None  # within paths.state
+    timeout_s: Annotated[float, Field(gt=0)]
+    attempts: Annotated[int, Field(gt=0)]
+
+    @model_validator(mode="after")
+    def _one_of_both(self) -> Self:
+        urls = [self.spot_url, self.futures_url]
+        if (self.addresses is None) != all(urls) or (self.addresses is not None and any(urls)):
+            raise ValueError("a venue has either spot_url and futures_url, or addresses")
+        return self
+
+
+class Backfill(Part):
+    """What is fetched when nobody says it, and how much of what is held is fetched again."""
+
+    datasets: Annotated[tuple[Dataset, ...], Field(min_length=1)]
+    overlap_candles: Annotated[int, Field(ge=0)]
+
+
+class Universe(Part):
+    """What a market must be like to be traded. `include` is in at any volume and spread, `exclude` out in any case."""
+
+    quotes: Annotated[tuple[str, ...], Field(min_length=1)]
+    min_volume_24h_usd: NotNegative
+    max_spread_bps: Positive
+    include: tuple[str, ...]
+    exclude: tuple[str, ...]
+
+    @model_validator(mode="after")
+    def _consistent(self) -> Self:
+        both = sorted(set(self.include) & set(self.exclude))
+        if both:
+            raise ValueError(f"universe.include and universe.exclude both name {both}")
+        return self
 
 
 class Costs(Part):
@@ -135,6 +213,18 @@ class Alerts(Part):
     urls: tuple[str, ...]
 
 
+class Lifecycle(Part):
+    """How long things are kept, in days, and when the build file is written anew."""
+
+    backup_days: Annotated[int, Field(gt=0)]
+    refused_days: Annotated[int, Field(gt=0)]
+    quarantine_text_days: Annotated[int, Field(gt=0)]
+    check_days: Annotated[int, Field(gt=0)]
+    file_days: Annotated[int, Field(gt=0)]
+    run_days: Annotated[int, Field(gt=0)]
+    compact_free_share: Annotated[float, Field(gt=0, le=1)]
+
+
 class Session(Part):
     """One bounded trading session."""
 
@@ -149,10 +239,14 @@ class Settings(Part):
     warehouse: Warehouse
     validation: Validation
     instruments: dict[str, Instrument]
+    venues: dict[str, Venue]
+    backfill: Backfill
+    universe: Universe
     costs: Costs
     risk: Risk
     strategy: Strategy
     alerts: Alerts
+    lifecycle: Lifecycle
     session: Session
 
     @model_validator(mode="after")

@@ -32,19 +32,22 @@ def ingest(
     path: str,
     columns: Columns | None = None,
     may_be_empty: bool = False,
+    announces: bool = True,
     profile: str = "paper",
     chain: str | None = None,
 ) -> None:
     """Land a file or a folder of candles, and let the build follow if the batch passes its checks.
 
-    A file that can't be used keeps no other from landing; the run fails at its end and names it. A run over an inbox
-    fails for it once, and only mentions it as long as it lies there unchanged.
+    A file that can't be used, or an instrument that fails its checks, keeps no other from landing; the run fails at
+    its end and names it. A run over an inbox fails for a file once, and only mentions it as long as it lies there
+    unchanged.
 
     Args:
         path: A CSV, a zip, or a folder of them; a relative one is looked for in the checkout.
         columns: What the columns of your own files mean. Left out: Kraken's archives.
         may_be_empty: Whether the folder is an inbox that is looked at every 15 minutes: nothing in it is fine, nor are
             files that are still being written or were refused before any news.
+        announces: Whether the build is to follow. Off: something else of the chain lands candles too, and announces.
         profile: Settings, by the name of a file in config/.
         chain: Name of the chain of runs that this one begins. Left out: the id of this run.
     """
@@ -59,6 +62,9 @@ def ingest(
         tell(sentence)
     verdict = validate_batch(settings, batch)
     note(facts.of_batch(batch))
-    if chain or verdict is not None:
+    has_news = chain is not None if verdict is None else verdict.state != "refused"
+    if announces and has_news:
         announce(CANDLES_LANDED, chain or this_run())
+    if verdict is not None:
+        verdict.refuse_failed()
     batch.raise_new_refusals()

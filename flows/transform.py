@@ -6,7 +6,7 @@ from prefect import flow
 
 from config.settings import load_settings
 from tasks import facts
-from tasks.catalog import MARTS_BUILT, announce, build_all, check_all, note, publish, tell
+from tasks.catalog import MARTS_BUILT, alert_revised_decisions, announce, build_all, check_all, note, publish, tell
 from tasks.provenance import code_version
 
 
@@ -29,5 +29,7 @@ def transform(
     published = publish(settings)
     tell(f"Published {published.path}.")
     note(facts.of_build(built, checks, published))
+    for revised in alert_revised_decisions(settings):
+        tell(f"Session {revised.session} used a candle that was revised since: {revised}.")
     if chain:
         announce(MARTS_BUILT, chain)

@@ -56,7 +56,8 @@ def bring_up(root: Path) -> None:
         Unready: it can't be done on this machine as it is.
     """
     venv = root / ".venv"
-    wanted = {"root": str(root), "lock": digest(root / "requirements.lock")}
+    texts = {"lock": "requirements.lock", "project": "pyproject.toml"}  # the second says which commands there are
+    wanted = {"root": str(root), **{name: digest(root / file) for name, file in texts.items()}}
     found = read_stamp(venv)
     if found == wanted and python_version(venv) is not None:
         return
@@ -72,12 +73,12 @@ def bring_up(root: Path) -> None:
     print(f"Ready: .venv holds {count_installed(venv)} packages ({time.time() - began:.0f} s).")
 
 
-def digest(lock: Path) -> str:
-    """Hash of the lock's bytes."""
+def digest(file: Path) -> str:
+    """Hash of a file's bytes."""
     try:
-        return hashlib.sha256(lock.read_bytes()).hexdigest()
+        return hashlib.sha256(file.read_bytes()).hexdigest()
     except OSError as error:
-        raise Unready(f"{lock} can't be read ({error.strerror}). Is this a whole checkout?") from error
+        raise Unready(f"{file} can't be read ({error.strerror}). Is this a whole checkout?") from error
 
 
 def read_stamp(venv: Path) -> Optional[Stamp]:

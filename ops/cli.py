@@ -3,30 +3,35 @@
 A composition root, like `flows/`: it loads the settings and hands them down in pieces. Every command imports what it
 needs when it runs, so that `slipway sql` does not wait for numba, nor `slipway backtest` for Prefect.
 
-Exit codes: 0 done, 1 an error that says what to do, 2 wrong usage, 130 interrupted.
+Exit codes: 0 done, 1 an error that says what to do, 2 wrong usage, 130 interrupted; `venue-check` has its own.
 """
 
 import argparse
+import gc
 import os
 import sys
 from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from trading.errors import InputUnusable, SlipwayError
+from ops.commands import backfill, backups, venue_check
+from trading.errors import SlipwayError
 
 if TYPE_CHECKING:
-    from config.settings import Paths
-    from exchange.sandbox.market.market import Market
-    from exchange.sandbox.market.sources import Row
+    from config.settings import Settings
+    from exchange.sandbox.addresses import Place
     from ops.console import Rows
+    from ops.run import Venue
     from ops.stack import Stack
 
 INTERRUPTED = 130
 NOW = "now"
-GENERATED = ("BTC/USD", "ETH/USD")
-GENERATED_START_NS = 1_767_225_600_000_000_000  # 2026-01-01
+SANDBOX = "sandbox"  # the venue that needs neither network nor account
+# What a backtest would wait for, though it uses none of it: DuckDB imports pandas to ask whether a parameter is of its
+# kind, and numba the others to see whether they are there. All of them can do without.
+NOT_NEEDED = ("pandas", "scipy", "cffi", "coverage")
 CCXT = """\
   spot = ccxt.pro.kraken()
   spot.urls["api"] = dict.fromkeys(("public", "private", "zendesk"), "{spot_rest}")
@@ -116,6 +121,10 @@ def _parser() -> argparse.ArgumentParser:
     )
     sandbox.set_defaults(command=_sandbox)
 
+    venue_check.register(commands)
+    backups.register(commands)
+    backfill.register(commands, _moment)
+
     audit = commands.add_parser("audit", help="check journals").add_subparsers(metavar="", required=True)
     verify = audit.add_parser("verify", help="walk the hash chain of every journal, or of the ones named")
     verify.add_argument("files", nargs="*", type=Path)
@@ -131,8 +140,25 @@ def _run(chosen: argparse.Namespace) -> int:
     from ops.run import run
     from tasks.provenance import code_version
 
-    paths = load_settings(chosen.profile).paths
-    return run(ROOT, paths.state, paths.sample, version=code_version(), environment=os.environ)
+    settings = load_settings(chosen.profile)
+    return run(
+        ROOT,
+        settings.paths.state,
+        settings.paths.sample,
+        _venue(settings),
+        version=code_version(),
+        environment=os.environ,
+    )
+
+
+def _venue(settings: "Settings") -> "Venue":
+    """The venue of `make run`: $VENUE, or whose data the warehouse holds, or a sandbox. Raises SetupFailed."""
+    from ops.run import Venue
+    from tasks.backfill.request import held_venue, request_of
+
+    name = os.environ.get("VENUE") or held_venue(settings) or SANDBOX
+    request = request_of(settings, venue=name, instruments=settings.strategy.instruments)
+    return Venue(name, request.instruments, is_sandbox=settings.venues[name].addresses is not None)
 
 
 def _stop(chosen: argparse.Namespace) -> int:
@@ -161,20 +187,21 @@ def _status(chosen: argparse.Namespace) -> int:
 
 
 def _backtest(chosen: argparse.Namespace) -> int:
-    from config.settings import load_settings
-    from ops.console import decision_text, metric_rows, show
-    from tasks.backtests import run_backtest
+    with _light_start(NOT_NEEDED):
+        from config.settings import load_settings
+        from ops.console import decision_text, metric_rows, show
+        from tasks.backtests import run_backtest
 
-    summary = run_backtest(
-        load_settings(chosen.profile),
-        chosen.file,
-        instruments=tuple(chosen.instruments) if chosen.instruments else None,
-        first=chosen.first,
-        last=chosen.last,
-        timeframe=chosen.timeframe,
-        parameters=dict(chosen.parameters),
-        store=chosen.store,
-    )
+        summary = run_backtest(
+            load_settings(chosen.profile),
+            chosen.file,
+            instruments=tuple(chosen.instruments) if chosen.instruments else None,
+            first=chosen.first,
+            last=chosen.last,
+            timeframe=chosen.timeframe,
+            parameters=dict(chosen.parameters),
+            store=chosen.store,
+        )
     view = summary.view
     title = f"{view.strategy} on {', '.join(view.candles)}, {summary.candles:,} candles of {view.timeframe}"
     stored = "" if summary.is_new is None else f"stored as run {view.run_id}{'' if summary.is_new else ', as before'}"
@@ -186,6 +213,25 @@ def _backtest(chosen: argparse.Namespace) -> int:
         (*view.assumptions[:2], f"Report: {summary.report}", *([f"In marts.backtests: {stored}."] if stored else [])),
     )
     return 0
+
+
+@contextmanager
+def _light_start(left_out: Sequence[str]) -> Iterator[None]:
+    """Within the block, packages that nobody has imported yet import as if they were not installed.
+
+    Nor is garbage looked for: loading packages makes hardly any, and looking takes a tenth of a short run.
+    """
+    absent = {name: None for name in left_out if name not in sys.modules}
+    sys.modules.update(absent)  # type: ignore[arg-type]  # None is Python's own way to say it: ModuleNotFoundError
+    was_collecting = gc.isenabled()
+    gc.disable()
+    try:
+        yield
+    finally:
+        if was_collecting:
+            gc.enable()
+        for name in absent:
+            del sys.modules[name]
 
 
 def _processes(running: "Stack | None") -> "Rows":
@@ -220,8 +266,8 @@ def _journal(path: Path) -> str:
         closes = [row.at for row in journal.rows(kinds=["snapshot"])]
         waiting = waiting_alerts(journal)
     last = f" to {as_datetime(closes[-1]):%Y-%m-%d %H:%M} UTC" if closes else ""
-    undelivered = f", {waiting} alert{'s' if waiting > 1 else ''} undelivered" if waiting else ""
-    return f"{len(closes):,} closes{last}{undelivered}"
+    alerts = f", {waiting} alert{'s' if waiting > 1 else ''} waiting for a channel (alerts.urls)" if waiting else ""
+    return f"{len(closes):,} closes{last}{alerts}"
 
 
 def _trade(chosen: argparse.Namespace) -> int:
@@ -241,88 +287,27 @@ def _sql(chosen: argparse.Namespace) -> int:
 
 
 def _sandbox(chosen: argparse.Namespace) -> int:
-    import asyncio
-
     from config.settings import load_settings
     from exchange.sandbox import serving
     from exchange.sandbox.server import Ports, Sandbox
+    from tasks.sandboxes.market import Asked, opened_market
 
-    paths = load_settings(chosen.profile).paths
-    sandbox = Sandbox(
-        _sandbox_market(chosen, paths),
-        speed=chosen.speed,
-        seed=chosen.seed,
-        ports=Ports(*chosen.ports),
-        has_limits=chosen.has_limits,
-        drops_idle=chosen.drops_idle,
-    )
-    address_file = paths.state / "sandbox.json"
-    asyncio.run(serving.serve(sandbox, address_file, lambda addresses: _greet(addresses, address_file)))
+    settings = load_settings(chosen.profile)
+    asked = Asked(*(getattr(chosen, name) for name in Asked._fields))
+    with opened_market(asked, settings) as market:
+        sandbox = Sandbox(
+            market,
+            speed=chosen.speed,
+            seed=chosen.seed,
+            ports=Ports(*chosen.ports),
+            has_limits=chosen.has_limits,
+            drops_idle=chosen.drops_idle,
+        )
+        serving.run(sandbox, settings.paths.state / "sandbox.json", _greet)
     return 0
 
 
-def _sandbox_market(chosen: argparse.Namespace, paths: "Paths") -> "Market":
-    """What the sandbox trades: a scenario, the published candles, or files."""
-    import time
-
-    from exchange.sandbox import serving
-    from exchange.sandbox.market.market import MOMENTS_PER_CANDLE
-    from exchange.sandbox.market.sources import TIMEFRAME_MINUTES
-
-    is_real_time = chosen.speed == 1.0
-    usual = serving.MOMENTS_IN_REAL_TIME if is_real_time else MOMENTS_PER_CANDLE
-    moments = usual if chosen.moments is None else chosen.moments
-    is_now = chosen.start == NOW or (chosen.start is None and is_real_time)
-    when = serving.When(
-        first_ns=_ns(chosen.first),
-        last_ns=_ns(chosen.last),
-        starts_ns=_ns(chosen.start) if isinstance(chosen.start, datetime) else None,
-        now_ns=time.time_ns() if is_now else None,
-    )
-    if chosen.generate:
-        _refuse_with(chosen, "--generate", timeframe="--timeframe", first="--from", last="--to")
-        begin_ns = when.now_ns or when.starts_ns or GENERATED_START_NS
-        return serving.market_of_scenario(
-            chosen.generate, chosen.instruments or GENERATED, seed=chosen.seed, starts_ns=begin_ns, moments=moments
-        )
-    if chosen.warehouse:
-        rows, instruments = _published_candles(chosen, paths.published)
-        return serving.market_of_rows(rows, instruments, seed=chosen.seed, when=when, moments=moments)
-    _refuse_with(chosen, "files: their names say it", instruments="--instrument")
-    minutes = TIMEFRAME_MINUTES[chosen.timeframe or "15m"]
-    files = chosen.files or sorted(paths.sample.glob(f"*_{minutes}.csv"))
-    wanted = minutes if chosen.timeframe else None
-    return serving.market_of_files(files, seed=chosen.seed, when=when, minutes=wanted, moments=moments)
-
-
-def _published_candles(chosen: argparse.Namespace, published: Path) -> "tuple[Iterator[Row], list[str]]":
-    """Rows of the candles asked for, and the instruments that have any. Raises InputUnusable: one has none."""
-    from exchange.sandbox.market.facts import PAIRS
-    from exchange.sandbox.market.sources import Row
-    from warehouse.candles import read_candles
-    from warehouse.connection import reading
-
-    timeframe = chosen.timeframe or "15m"
-    wanted = chosen.instruments or [pair.instrument for pair in PAIRS]
-    with reading(published) as connection:
-        candles = read_candles(connection, wanted, timeframe, chosen.first, chosen.last)
-    there = sorted(set(candles["instrument"].to_list()))
-    missing = [name for name in chosen.instruments or () if name not in there]
-    if missing or not there:
-        raise InputUnusable(
-            f"The published warehouse has no {timeframe} candles of {', '.join(missing or wanted)} in that span."
-        )
-    return map(Row._make, candles.select(Row._fields).iter_rows()), there
-
-
-def _refuse_with(chosen: argparse.Namespace, what: str, **options: str) -> None:
-    """Raises InputUnusable: an option that would say nothing was given. Left alone it would be believed."""
-    given = [option for name, option in options.items() if getattr(chosen, name)]
-    if given:
-        raise InputUnusable(f"{', '.join(given)} can't be used with {what}. Leave it out.")
-
-
-def _greet(addresses: dict[str, str], address_file: Path) -> None:
+def _greet(addresses: dict[str, str], place: "Place") -> None:
     """Where the sandbox is, and how to point ccxt at it."""
     names = {
         "spot_rest": "spot REST",
@@ -331,10 +316,12 @@ def _greet(addresses: dict[str, str], address_file: Path) -> None:
         "futures_ws": "futures WebSocket",
         "control": "control",
     }
+    for sentence in place.others:
+        print(sentence)
     print("A Kraken of your own; Ctrl-C ends it.\n")
     for key, name in names.items():
         print(f"  {name:18} {addresses[key]}")
-    print(f"\nAddresses and dummy keys: {address_file}\n\nccxt:\n{CCXT.format(**addresses)}", flush=True)
+    print(f"\nAddresses and dummy keys: {place.file}\n\nccxt:\n{CCXT.format(**addresses)}", flush=True)
 
 
 def _audit_verify(chosen: argparse.Namespace) -> int:
@@ -367,16 +354,14 @@ def _moment(text: str) -> datetime:
     return moment.replace(tzinfo=UTC) if moment.tzinfo is None else moment.astimezone(UTC)
 
 
-def _ns(moment: datetime | None) -> int | None:
-    return None if moment is None else round(moment.timestamp()) * 10**9
-
-
 def _start(text: str) -> datetime | str:
     return NOW if text == NOW else _moment(text)
 
 
 def _speed(text: str) -> float | None:
     """Market seconds per second; None is lockstep."""
+    from exchange.sandbox.commands import FASTEST
+
     if text == "lockstep":
         return None
     number = "1" if text == "real" else text.removesuffix("x")
@@ -384,8 +369,10 @@ def _speed(text: str) -> float | None:
         speed = float(number)
     except ValueError:
         speed = 0.0
-    if not 0 < speed < float("inf"):
-        raise argparse.ArgumentTypeError(f"{text!r} is not real, lockstep, or a factor like 60x")
+    if not 0 < speed <= FASTEST:
+        raise argparse.ArgumentTypeError(
+            f"{text!r} is not real, lockstep, or a factor like 60x, of at most {FASTEST:,.0f}x"
+        )
     return speed
 
 

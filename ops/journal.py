@@ -18,7 +18,7 @@ import hashlib
 import json
 import sqlite3
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from enum import StrEnum
 from pathlib import Path
 from types import TracebackType
@@ -32,6 +32,7 @@ APPLICATION_ID = 0x534C5057  # "SLPW" in the file's header, so that no other SQL
 SCHEMA_VERSION = 1
 BUSY_TIMEOUT_S = 5.0  # how long one statement waits for another process that writes
 SYNCHRONOUS_FULL = 2  # SQLite answers with the number
+DAMAGED = {sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB}  # of a file; other errors are its surroundings'
 
 SCHEMA = (
     """create table journal (
@@ -189,6 +190,22 @@ class JournalReader:
                 return verify_rows(self.rows(), self.head(), anchor)
             finally:
                 self._connection.execute("commit")
+
+    def copy_to(self, path: Path) -> None:
+        """Write the journal as it is now to a new file, one that is whole without a WAL; its writer goes on meanwhile.
+
+        Raises:
+            CheckFailed: this file is damaged.
+            SetupFailed: the copy can't be written.
+        """
+        try:
+            with closing(sqlite3.connect(path)) as copy:
+                self._connection.backup(copy)
+                copy.execute("pragma journal_mode = delete")
+        except sqlite3.Error as error:
+            if error.sqlite_errorcode & 0xFF in DAMAGED:
+                raise CheckFailed(f"The journal {self.path} can't be copied ({error}): the file is damaged.") from error
+            raise SetupFailed(f"The journal {self.path} can't be copied to {path}: {error}.") from error
 
     @contextmanager
     def _readable(self) -> Iterator[None]:

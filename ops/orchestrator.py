@@ -17,6 +17,7 @@ from trading.errors import SetupFailed
 
 FINAL = ("COMPLETED", "FAILED", "CRASHED", "CANCELLED")
 PAGE = 200  # the server's own limit for one answer
+BATCH = 50  # the server's own limit for what is deleted at once
 BUSY = {httpx.codes.SERVICE_UNAVAILABLE, httpx.codes.TOO_MANY_REQUESTS}
 PAUSES_S = (0.1, 0.3, 1.0, 3.0, 5.0, 5.0)
 
@@ -143,6 +144,26 @@ class Orchestrator:
             skipped += len(missed)
         return skipped
 
+    def forget_runs(self, tag: str, before: datetime) -> int:
+        """Delete runs with this tag that should have started before `before` and don't run; return how many.
+
+        Their artifacts and logs go with them. The server's own vacuum does the same for runs that have ended.
+        """
+        old = {
+            "tags": {"all_": [tag]},
+            "expected_start_time": {"before_": before.isoformat()},
+            "state": {"type": {"not_any_": ["RUNNING"]}},
+        }
+        forgotten = 0
+        while found := self._ask("POST", "/flow_runs/filter", {"flow_runs": old, "limit": BATCH}):
+            ids = {"any_": [run["id"] for run in found]}
+            self._forget_artifacts(ids)
+            deleted = self._ask("POST", "/flow_runs/bulk_delete", {"flow_runs": {"id": ids}, "limit": BATCH})["deleted"]
+            if not deleted:
+                break  # the vacuum was there first; what is left is for the next time
+            forgotten += len(deleted)
+        return forgotten
+
     def facts(self, run_id: str) -> dict[str, str]:
         """What the run says about its work: the table artifact that every flow of ours leaves, in its order."""
         asked = {
@@ -153,10 +174,29 @@ class Orchestrator:
         found = self._ask("POST", "/artifacts/filter", asked)
         return {row["fact"]: row["value"] for row in _table(found[0]["data"])} if found else {}
 
+    def progress(self, run_id: str) -> str:
+        """How far the run says it is, empty if it does not: percent, and the first line of its progress artifact."""
+        asked = {
+            "artifacts": {"flow_run_id": {"any_": [run_id]}, "type": {"any_": ["progress"]}},
+            "sort": "CREATED_DESC",
+            "limit": 1,
+        }
+        found = self._ask("POST", "/artifacts/filter", asked)
+        if not found:
+            return ""
+        return f"{float(found[0]['data']):.0f} %, {found[0]['description'].splitlines()[0].strip()}"
+
     def log_lines(self, run_id: str, limit: int = 20) -> list[str]:
         """The run's last log lines, oldest first."""
         asked = {"logs": {"flow_run_id": {"any_": [run_id]}}, "sort": "TIMESTAMP_DESC", "limit": limit}
         return [found["message"] for found in reversed(self._ask("POST", "/logs/filter", asked))]
+
+    def _forget_artifacts(self, run_ids: Mapping[str, list[str]]) -> None:
+        """Runs don't take theirs along, and nothing else names them."""
+        asked = {"artifacts": {"flow_run_id": run_ids}, "limit": PAGE}
+        while found := self._ask("POST", "/artifacts/filter", asked):
+            for artifact in found:
+                self._ask("DELETE", f"/artifacts/{artifact['id']}", missing_is_none=True)
 
     def _ask(
         self, method: str, path: str, body: Any = None, *, missing_is_none: bool = False, present_is_fine: bool = False

@@ -11,13 +11,14 @@ import subprocess
 import sys
 import time
 import uuid
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from rich.console import Console
 
-from ops import stack
+from ops import loopback, stack
 from ops.orchestrator import FlowRun, Orchestrator
 from ops.progress import Screen, Step, screen
 from ops.stack import Say, Stack
@@ -41,25 +42,41 @@ class Link(NamedTuple):
 
 CHAIN = (
     Link("ingest/archive", "land and validate", 600.0),
+    Link("backfill/venue", "backfill", 600.0),
     Link("transform/build", "build and publish", 600.0),
     Link("backtest/ema-cross", "backtest", 600.0),
     Link("trade/paper", "paper session", 600.0),
 )
+DATASETS = ("ohlc", "charts", "funding", "trades")
+TRADES_HOURS = 3  # the busiest day has fifty pages of them, and the venue gives one in a second
 WIDTH_OF_A_LOG = 160
 BEFORE = ("server and worker", "deployments")
+
+
+# By deployment, what `make run` starts it with, known when its turn comes; all others are started by events.
+Starts = Mapping[str, Callable[[], Mapping[str, Any]]]
+
+
+class Venue(NamedTuple):
+    """Whom the backfill asks, by name, for which instruments; and whether that is a sandbox, to be started with it."""
+
+    name: str
+    instruments: tuple[str, ...]
+    is_sandbox: bool
 
 
 class Failed(Exception):
     """The chain did not come to its end; the text says where and why."""
 
 
-def run(root: Path, state: Path, sample: Path, *, version: str, environment: Mapping[str, str]) -> int:
-    """Take the sample candles through the whole chain; the exit code.
+def run(root: Path, state: Path, sample: Path, venue: Venue, *, version: str, environment: Mapping[str, str]) -> int:
+    """Take the sample candles, and what a venue tells after them, through the whole chain; the exit code.
 
     Args:
         root: The checkout.
         state: Where processes, logs and reports lie.
         sample: The candles to land.
+        venue: Where the backfill comes from.
         version: Of the code; another one is deployed again.
         environment: As the user has set it; may name PREFECT_API_URL or SLIPWAY_PORT.
 
@@ -74,10 +91,11 @@ def run(root: Path, state: Path, sample: Path, *, version: str, environment: Map
             board = Board(shown)
             board.begin(BEFORE[0])
             up = stack.start(root, state, environment, shown.say)
-            with Orchestrator(up.api_url) as server:
+            ours = stack.environment_of(up, state, environment)
+            with Orchestrator(up.api_url) as server, _market(venue, state, sample, ours) as addresses:
                 board.begin(BEFORE[1])
                 deploy(server, up, root, state, version, environment, shown.say)
-                outcome = follow(server, up, state, {"path": str(sample), "chain": uuid.uuid4().hex}, board)
+                outcome = follow(server, up, state, _starts(sample, venue, addresses, uuid.uuid4().hex), board)
     except KeyboardInterrupt:
         console.print("Interrupted. What was started goes on in the background: make status, make stop.")
         raise
@@ -112,17 +130,20 @@ def deploy(
             note.write_text(json.dumps(made), encoding="utf-8")
 
 
-def follow(server: Orchestrator, up: Stack, state: Path, parameters: Mapping[str, str], board: "Board") -> Outcome:
-    """Start the first deployment with `parameters` and watch the chain to its end, or to where it broke."""
+def follow(server: Orchestrator, up: Stack, state: Path, starts: Starts, board: "Board") -> Outcome:
+    """Start what is to be started and watch the chain, named by its `chain`, to its end, or to where it broke."""
     ids = _deployment_ids(server)
     finished: list[Finished] = []
+    chain = ""
     try:
         for link in CHAIN:
             board.begin(link.title)
-            if finished:
-                began = _started_by_event(server, up, state, link, ids[link.deployment], parameters["chain"])
-            else:
+            if link.deployment in starts:
+                parameters = starts[link.deployment]()
+                chain = parameters["chain"]
                 began = server.start_run(ids[link.deployment], parameters)
+            else:
+                began = _started_by_event(server, up, state, link, ids[link.deployment], chain)
             ended = _watch(server, up, state, link, began, board)
             finished.append(Finished(link.title, ended.run_seconds, server.facts(ended.id)))
     except (Failed, SetupFailed) as failure:
@@ -130,6 +151,30 @@ def follow(server: Orchestrator, up: Stack, state: Path, parameters: Mapping[str
         return Outcome(tuple(finished), str(failure))
     board.finish()
     return Outcome(tuple(finished), "")
+
+
+def _market(
+    venue: Venue, state: Path, sample: Path, environment: Mapping[str, str]
+) -> AbstractContextManager[Callable[[], Path] | None]:
+    """A sandbox that starts while the rest goes on; nothing for a venue that is there already."""
+    return loopback.sandbox(state, sample, environment) if venue.is_sandbox else nullcontext()
+
+
+def _starts(sample: Path, venue: Venue, addresses: Callable[[], Path] | None, chain: str) -> Starts:
+    def backfill() -> dict[str, Any]:
+        return {
+            "venue": venue.name,
+            "instruments": list(venue.instruments),
+            "datasets": list(DATASETS),
+            "trades_hours": TRADES_HOURS,
+            "addresses": None if addresses is None else str(addresses()),
+            "is_routine": False,
+            "chain": chain,
+        }
+
+    # The archive is not announced: the build is to follow when the backfill has landed too.
+    archive = {"path": str(sample), "announces": False, "chain": chain}
+    return {"ingest/archive": lambda: archive, "backfill/venue": backfill}
 
 
 def _deploy_all(environment: Mapping[str, str], root: Path, log: Path) -> None:
@@ -203,7 +248,9 @@ def _remark(server: Orchestrator, run: FlowRun) -> str:
             ours.clear()  # what Prefect said before is about Prefect
         elif not line.startswith("Finished in state"):
             ours.append(line.splitlines()[0])
-    return ours[-1] if ours and run.state_type == "RUNNING" else ""
+    if run.state_type != "RUNNING":
+        return ""
+    return ours[-1] if ours else server.progress(run.id)
 
 
 def _deployment_ids(server: Orchestrator) -> dict[str, str]:

@@ -55,15 +55,16 @@ def land_inbox(settings: Settings, inbox: Path, columns: Mapping[str, str] | Non
 def validate_batch(settings: Settings, batch: BatchReport) -> Verdict | None:
     """Put a landed batch through the SQL checks and Great Expectations; None when it was validated or refused before.
 
+    The caller raises what was refused (`Verdict.refuse_failed`) after what passed has been announced.
+
     Raises:
-        CheckFailed: the batch was refused, with the offending rows. Nothing of it goes downstream.
         WarehouseBusy: another process held the build file for the whole bounded wait.
     """
     if batch.state != "landed":
         return None
     gate = open_gate(settings.paths.state / "gx")  # takes seconds, so not while the build file is held
     with unit_of_work(settings.paths.build, **settings.warehouse.model_dump()) as warehouse:
-        verdict = validation.validate(
+        return validation.validate(
             warehouse,
             batch.batch_id,
             checks=settings.paths.sql / "checks" / "batches",
@@ -71,8 +72,6 @@ def validate_batch(settings: Settings, batch: BatchReport) -> Verdict | None:
             checked_at=datetime.now(UTC),
             gate=gate,
         )
-    verdict.refuse_failed()
-    return verdict
 
 
 def publish(settings: Settings) -> PublishReport:

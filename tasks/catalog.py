@@ -6,39 +6,59 @@ lands a file should not wait for numba and matplotlib, nor one that trades for G
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
-from typing import TYPE_CHECKING, Any, Final, ParamSpec, TypeVar
+from collections.abc import Callable, Mapping, Sequence
+from typing import TYPE_CHECKING, Any, Final, ParamSpec, TypeVar, cast
 
+import httpx
 from prefect import get_run_logger
-from prefect.artifacts import create_markdown_artifact, create_table_artifact
+from prefect.artifacts import (
+    create_markdown_artifact,
+    create_progress_artifact,
+    create_table_artifact,
+    update_progress_artifact,
+)
 from prefect.cache_policies import NO_CACHE
-from prefect.client.schemas.objects import State, TaskRun
+from prefect.client.schemas.objects import FlowRun, State, TaskRun
 from prefect.events import emit_event
+from prefect.flows import Flow
 from prefect.runtime import flow_run
 from prefect.tasks import Task
 
 from trading.errors import ExchangeUnavailable, WarehouseBusy
 
 if TYPE_CHECKING:
-    from datetime import datetime
+    from datetime import date, datetime
     from pathlib import Path
+    from uuid import UUID
 
-    from config.settings import Settings
+    from config.settings import Dataset, Settings
+    from ops.leftovers import Removed
+    from tasks.backfill.board import Look, Watch
+    from tasks.backfill.landing import Landed
+    from tasks.backfill.request import Request
     from tasks.backtests import BacktestSummary
     from tasks.publication import JournalsReport
+    from tasks.revisions import Revised
     from tasks.session import SessionSummary
     from tasks.stages import StagesReport
+    from tasks.universe.discovery import DiscoveryReport
+    from tasks.upkeep.backups import BackupReport
+    from tasks.upkeep.restores import DrillReport
+    from tasks.upkeep.validation import DayReport
     from warehouse.batches import BatchReport
     from warehouse.builds import Mode
     from warehouse.checks import CheckResult
     from warehouse.connection import PublishReport
     from warehouse.gate.validation import Verdict
+    from warehouse.upkeep.compaction import Compaction
+    from warehouse.upkeep.retention import Forgotten
 
 P = ParamSpec("P")
 R = TypeVar("R")
 
 TEMPORARY = (WarehouseBusy, ExchangeUnavailable)  # nothing happened, and the same call may succeed later
 RETRY_DELAYS_S = [2.0, 10.0, 30.0]
+PROGRESS_EVERY_S = 3.0
 
 # What a finished flow tells the rest of the chain; prefect.yaml names the same events.
 CANDLES_LANDED: Final = "slipway.candles.landed"
@@ -85,10 +105,69 @@ def land_inbox(settings: Settings, path: Path, columns: Mapping[str, str] | None
 
 @patiently
 def validate_batch(settings: Settings, batch: BatchReport) -> Verdict | None:
-    """The Great Expectations gate; a batch that does not pass is refused and stops the flow."""
+    """The SQL checks and the Great Expectations gate; instruments that do not pass are refused."""
     from tasks import candles
 
     return candles.validate_batch(settings, batch)
+
+
+@patiently
+def nothing_to_fetch(settings: Settings, venue: str | None) -> str:
+    """Why a routine backfill has nothing to do; empty when it has."""
+    from tasks.backfill import request
+
+    return request.nothing_to_fetch(settings, venue)
+
+
+@patiently
+def backfill_request(
+    settings: Settings,
+    *,
+    venue: str | None,
+    instruments: Sequence[str] | None,
+    datasets: Sequence[Dataset] | None,
+    since: datetime | None,
+    trades_hours: int | None,
+    addresses: Path | None,
+) -> Request:
+    """What to fetch, with what was left out filled in."""
+    from tasks.backfill import request
+
+    return request.request_of(
+        settings,
+        venue=venue,
+        instruments=instruments,
+        datasets=datasets,
+        since=since,
+        trades_hours=trades_hours,
+        addresses=addresses,
+    )
+
+
+@patiently
+def fetch_history(settings: Settings, request: Request) -> None:
+    """Fetch all jobs into their spools; what was fetched before is not fetched again."""
+    from tasks.backfill import fetching
+
+    fetching.fetch(settings, request, watch=_progress_page())
+
+
+@patiently
+def land_history(settings: Settings, request: Request) -> Landed:
+    """Land and validate every spool that is complete."""
+    from tasks.backfill import landing
+
+    return landing.land(settings, request)
+
+
+@patiently
+def discover_markets(
+    settings: Settings, venue: str | None, *, addresses: Path | None, shrink_is_believed: bool
+) -> DiscoveryReport:
+    """Ask for the lists of markets and keep them; what is not believed is alerted."""
+    from tasks.universe import discovery
+
+    return discovery.discover(settings, venue, addresses=addresses, shrink_is_believed=shrink_is_believed)
 
 
 @patiently
@@ -105,6 +184,14 @@ def check_all(settings: Settings) -> tuple[CheckResult, ...]:
     from tasks import stages
 
     return stages.check_all(settings, run=this_run())
+
+
+@patiently
+def alert_revised_decisions(settings: Settings) -> tuple[Revised, ...]:
+    """Tell of candles that were revised after a session had decided upon them."""
+    from tasks import revisions
+
+    return revisions.alert_revised_decisions(settings)
 
 
 @patiently
@@ -163,6 +250,77 @@ def publish_journals(settings: Settings) -> JournalsReport:
     return publication.publish_journals(settings)
 
 
+@patiently
+def validate_day(settings: Settings, day: date | None) -> DayReport:
+    """One day of what is published, before Great Expectations; what is out of range is alerted."""
+    from tasks.upkeep import validation
+
+    return validation.validate_day(settings, day)
+
+
+@patiently
+def back_up(settings: Settings) -> BackupReport:
+    """Warehouse and journals into a new backup, read back and compared."""
+    from tasks.upkeep import backups
+
+    return backups.back_up(settings)
+
+
+@patiently
+def rehearse_restore(settings: Settings) -> DrillReport:
+    """The newest backup restored into a scratch folder, and compared."""
+    from tasks.upkeep import restores
+
+    return restores.rehearse_restore(settings)
+
+
+@patiently
+def forget_old_rows(settings: Settings) -> Forgotten:
+    """What the warehouse holds past its limit."""
+    from tasks.upkeep import tidying
+
+    return tidying.forget_old_rows(settings)
+
+
+@patiently
+def compact(settings: Settings) -> Compaction:
+    """The build file written anew, if enough of it is free."""
+    from tasks.upkeep import tidying
+
+    return tidying.compact(settings)
+
+
+@patiently
+def forget_old_files(settings: Settings) -> Removed:
+    """Logs, reports and leftovers past their limit."""
+    from tasks.upkeep import tidying
+
+    return tidying.forget_old_files(settings)
+
+
+@patiently
+def forget_old_runs(settings: Settings) -> int:
+    """Our own runs past their limit, with their logs and artifacts."""
+    from tasks.upkeep import tidying
+
+    return tidying.forget_old_runs(settings)
+
+
+def tell_of_failure(flow: Flow[..., Any], flow_run: FlowRun, state: State[Any]) -> None:
+    """For `on_failure` of a flow that nobody waits for: a person is told, once it has failed for good."""
+    from config.settings import load_settings
+    from tasks import alerting
+
+    alerting.alert(
+        load_settings(flow_run.parameters["profile"]),
+        flow.name,
+        key=f"flow-failed:{flow_run.id}",
+        severity="warning",
+        title=f"{flow.name} failed",
+        body=state.message or "It did not say why.",
+    )
+
+
 def tell(sentence: str) -> None:
     """One line in the run's log."""
     get_run_logger().info(sentence)
@@ -176,6 +334,25 @@ def note(facts: Mapping[str, str]) -> None:
 def show(key: str, markdown: str) -> None:
     """A page in the UI, with pictures as data URIs; `key` is what its versions have in common."""
     create_markdown_artifact(markdown, key=key.replace("_", "-"))  # Prefect allows no underscore there
+
+
+def _progress_page() -> Watch:
+    """A progress artifact of this run, for whoever looks at it in the UI."""
+    from tasks.backfill.board import Watch
+
+    made: list[UUID] = []
+
+    def show_progress(look: Look) -> None:
+        percent = round(100 * look.share, 1)
+        try:
+            if made:
+                update_progress_artifact(made[0], percent, description=look.text)
+            else:
+                made.append(cast("UUID", create_progress_artifact(percent, key="backfill", description=look.text)))
+        except httpx.HTTPError as error:  # the server is restarted in the middle of a backfill of hours: so what
+            get_run_logger().warning("The progress is not shown: %s", error)
+
+    return Watch(show_progress, PROGRESS_EVERY_S)
 
 
 def announce(event: str, chain: str) -> None:

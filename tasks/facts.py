@@ -2,18 +2,27 @@
 
 from __future__ import annotations
 
+from operator import add
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from datetime import datetime
     from decimal import Decimal
 
+    from ops.leftovers import Removed
+    from tasks.backfill.landing import Landed
     from tasks.backtests import BacktestSummary
     from tasks.session import SessionSummary
     from tasks.stages import StagesReport
+    from tasks.universe.discovery import DiscoveryReport
+    from tasks.upkeep.backups import BackupReport
+    from tasks.upkeep.restores import DrillReport
+    from tasks.upkeep.validation import DayReport
     from warehouse.batches import BatchReport
     from warehouse.checks import CheckResult
     from warehouse.connection import PublishReport
+    from warehouse.upkeep.compaction import Compaction
+    from warehouse.upkeep.retention import Forgotten
 
 Facts = dict[str, str]
 SHOWN_BAD_ROWS = 3  # the rest is in raw.quarantine
@@ -37,6 +46,32 @@ def of_batch(batch: BatchReport) -> Facts:
         },
         **refused,
     }
+
+
+def of_backfill(landed: Landed, venue: str) -> Facts:
+    """Rows that a venue told, dataset by dataset, and what became of them."""
+    counted: dict[str, tuple[int, ...]] = {}
+    for job in landed.jobs:
+        before = counted.get(job.target.dataset, (0, 0, 0, 0))
+        counted[job.target.dataset] = tuple(map(add, before, job.counts))
+    failed = {"failed": "\n".join(f"{each.title}: {each.error}" for each in landed.failures)} if landed.failures else {}
+    return {
+        "venue": venue,
+        **{
+            dataset: f"{read:,} rows, {new:,} landed, {unchanged:,} unchanged, {revised:,} revised"
+            for dataset, (read, new, unchanged, revised) in counted.items()
+        },
+        "rows landed": f"{sum(counts[1] for counts in counted.values()):,}",
+        **failed,
+    }
+
+
+def of_discovery(look: DiscoveryReport) -> Facts:
+    """What a venue lists and how much of it can be traded, or why it was not believed."""
+    listed = {"spot pairs": f"{len(look.seen.pairs):,}", "contracts": f"{len(look.seen.contracts):,}"}
+    if look.doubts:
+        return {**listed, "refused": "\n".join(look.doubts)}
+    return {**listed, "candidates": f"{len(look.candidates):,}", "in the universe": f"{len(look.seen.members):,}"}
 
 
 def of_build(built: StagesReport, checks: tuple[CheckResult, ...], published: PublishReport) -> Facts:
@@ -91,6 +126,55 @@ def of_session(session: SessionSummary, starting_cash_usd: Decimal) -> Facts:
         "equity": f"{session.equity_usd:,.2f} USD, {session.open_positions} positions open",
         "profit and loss": f"{session.equity_usd - float(starting_cash_usd):+,.2f} USD",
         "journal": str(session.journal),
+    }
+
+
+def of_day(report: DayReport) -> Facts:
+    """What was expected of a day, and what of it was not met."""
+    return {
+        "day": f"{report.day}",
+        **{
+            each.suite: f"{sum(result.passed for result in each.results)} of {len(each.results)} met"
+            for each in report.suites
+        },
+        **({"out of range": "\n".join(report.failed)} if report.failed else {}),
+        "Data Docs": str(report.docs),
+    }
+
+
+def of_backup(made: BackupReport) -> Facts:
+    """What is safe by now, and where."""
+    return {
+        "backup": str(made.folder),
+        "size": f"{made.size_bytes / 1e6:,.1f} MB",
+        "tables and views": f"{made.tables:,}",
+        **{journal.name: f"to row {journal.seq:,}, {journal.hash[:16]}…" for journal in made.journals},
+        "older ones deleted": f"{len(made.pruned)}",
+        **({"left out": "\n".join(made.left_out)} if made.left_out else {}),
+    }
+
+
+def of_drill(drill: DrillReport) -> Facts:
+    """What a restore has proven."""
+    return {
+        "restored": str(drill.folder),
+        "tables and views": f"{drill.tables:,}, equal",
+        "rows of journals": f"{drill.rows:,}, chains whole",
+        **({"no longer on this machine": ", ".join(drill.missing)} if drill.missing else {}),
+    }
+
+
+def of_tidying(rows: Forgotten, compacted: Compaction, files: Removed, runs: int) -> Facts:
+    """What was thrown away, counted."""
+    before, after = compacted
+    was = f", was {before / 1e6:,.1f} MB" if after != before else ", left alone"
+    return {
+        "refused batches": f"{rows.refused_batches:,}, with {rows.refused_rows:,} candles",
+        "texts of quarantined lines": f"{rows.quarantine_texts:,}",
+        "results of checks": f"{rows.check_results:,}",
+        "files": f"{files.files:,}, {files.size_bytes / 1e6:,.1f} MB",
+        "Prefect runs": f"{runs:,}",
+        "build file": f"{after / 1e6:,.1f} MB{was}",
     }
 
 

@@ -14,7 +14,7 @@ from exchange.contracts import Contract, Limits, account_for, rules_for
 from exchange.simulator import Candle, Costs, Signal
 from trading.errors import InputUnusable
 from trading.model import PPM, Account, Rules
-from warehouse.candles import read_candles
+from warehouse.replay import Span, read_candles
 from warehouse.strategies import Strategy, publication, run_strategy
 
 IntTable = NDArray[np.int64]
@@ -68,7 +68,7 @@ def load_history(
     frame = timeframe or settings.strategy.timeframe
     specs = [_spec(settings, name) for name in names]
     with publication(settings.paths.published) as connection:
-        candles = read_candles(connection, names, frame, first, last)
+        candles = read_candles(connection, Span(names, (frame,), first, last))
         if not len(candles):
             raise InputUnusable(
                 f"There are no published {frame} candles of {', '.join(names)}{_span(first, last)}: "

@@ -9,7 +9,7 @@ import duckdb
 
 from trading.errors import InputUnusable
 
-State = Literal["landed", "validated", "refused"]
+State = Literal["landed", "validated", "partly", "refused"]  # partly: the checks refused some instruments of it
 MOST_SENTENCES = 20  # about single files; a zip has hundreds
 
 
@@ -163,6 +163,20 @@ def add_batch(
     )  # fmt: skip
 
 
-def set_state(connection: duckdb.DuckDBPyConnection, batch_id: str, state: State, detail: str) -> None:
-    """Record what validation found."""
+def judge_files(
+    connection: duckdb.DuckDBPyConnection, batch_id: str, refused: frozenset[str] | None, detail: str
+) -> State:
+    """Record what validation found: files of `refused` instruments are refused, None is all, the others are validated.
+
+    Returns:
+        The state of the batch: `partly` when it has files of both kinds.
+    """
+    connection.execute(
+        "update raw.files set state = if($all or list_contains($refused, instrument), 'refused', 'validated')"
+        " where batch_id = $batch_id",
+        {"all": refused is None, "refused": sorted(refused or ()), "batch_id": batch_id},
+    )
+    states = connection.execute("select distinct state from raw.files where batch_id = ?", [batch_id]).fetchall()
+    state: State = "partly" if len(states) > 1 else states[0][0]
     connection.execute("update raw.batches set state = ?, detail = ? where batch_id = ?", [state, detail, batch_id])
+    return state

@@ -9,8 +9,8 @@ import os
 import random
 import shutil
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
@@ -25,6 +25,7 @@ from warehouse.schema import SCHEMA_VERSION, create_schema
 LONGEST_PAUSE_S = 0.5
 
 Config = dict[str, str | bool | int | float | list[str]]
+Opener = Callable[[], AbstractContextManager[duckdb.DuckDBPyConnection]]
 
 
 @dataclass(frozen=True)
@@ -47,15 +48,28 @@ def unit_of_work(
         SetupFailed: the file can't be opened or made: no disk, no right, not a warehouse.
     """
     deadline = time.monotonic() + lock_wait_s
-    with _queued(path, deadline), _opened(path, deadline, memory_limit, threads) as connection:
-        connection.begin()
-        try:
-            create_schema(connection)
-            yield connection
-        except BaseException:
-            connection.rollback()
-            raise
-        connection.commit()
+    with (
+        _queued(path, deadline),
+        _opened(path, deadline, memory_limit, threads) as connection,
+        _transaction(connection),
+    ):
+        create_schema(connection)
+        yield connection
+
+
+@contextmanager
+def whole_file(path: Path, *, lock_wait_s: float, memory_limit: str, threads: int) -> Iterator[Opener]:
+    """The build file to oneself, to copy, rewrite or replace it; units of work wait meanwhile.
+
+    Yields what opens it, as often as it is called. In between nobody of ours has it open.
+
+    Raises:
+        WarehouseBusy: another process held the file for `lock_wait_s` seconds; says which, if it can.
+        SetupFailed: the file can't be opened or made.
+    """
+    deadline = time.monotonic() + lock_wait_s
+    with _queued(path, deadline):
+        yield lambda: _opened(path, deadline, memory_limit, threads)
 
 
 @contextmanager
@@ -104,15 +118,27 @@ def publish(
     deadline = time.monotonic() + lock_wait_s
     with _queued(build, deadline):
         with _opened(build, deadline, memory_limit, threads) as connection:
-            create_schema(connection)
-            _refuse_uncleared(connection)
-            connection.execute("delete from meta.publication")
-            connection.execute(
-                "insert into meta.publication values (?, ?, ?)", [published_at, SCHEMA_VERSION, code_version]
-            )
+            with _transaction(connection):
+                create_schema(connection)
+                _refuse_uncleared(connection)
+                connection.execute("delete from meta.publication")
+                connection.execute(
+                    "insert into meta.publication values (?, ?, ?)", [published_at, SCHEMA_VERSION, code_version]
+                )
             connection.execute("checkpoint")  # all of it in the one file that is copied
         _replace(build, published)
     return PublishReport(published, published_at, published.stat().st_size)
+
+
+@contextmanager
+def _transaction(connection: duckdb.DuckDBPyConnection) -> Iterator[None]:
+    connection.begin()
+    try:
+        yield
+    except BaseException:
+        connection.rollback()
+        raise
+    connection.commit()
 
 
 def refuse_other_schema(connection: duckdb.DuckDBPyConnection, published: Path, catalog: str = "") -> None:
@@ -235,15 +261,16 @@ def _replace(build: Path, published: Path) -> None:
     try:
         shutil.copyfile(build, temporary)
         temporary.chmod(0o444)
-        _sync(temporary)
+        sync(temporary)
         temporary.replace(published)
-        _sync(published.parent)
+        sync(published.parent)
     except OSError as error:
         temporary.unlink(missing_ok=True)
         raise SetupFailed(f"The warehouse can't be published to {published}: {error.strerror}.") from error
 
 
-def _sync(path: Path) -> None:
+def sync(path: Path) -> None:
+    """On return the file, or the names in the folder, are on the disk."""
     descriptor = os.open(path, os.O_RDONLY)
     try:
         os.fsync(descriptor)

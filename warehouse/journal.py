@@ -15,14 +15,7 @@ import polars as pl
 
 from trading.errors import InputUnusable, SetupFailed
 from warehouse.connection import configure
-
-_TABLE = """
-    create table if not exists marts.journal (
-        session varchar not null, seq bigint not null, recorded_at timestamptz not null, kind varchar not null,
-        happened_at timestamptz not null, instrument varchar not null, key varchar, payload json not null,
-        hash varchar not null
-    )
-"""
+from warehouse.schema import JOURNAL
 
 
 class JournalsLoaded(NamedTuple):
@@ -52,7 +45,7 @@ def load_journals(connection: duckdb.DuckDBPyConnection, folder: Path) -> Journa
         SetupFailed: the sqlite extension is not installed.
     """
     connection.execute("create schema if not exists marts")
-    connection.execute(_TABLE)
+    connection.execute(JOURNAL)
     ends = _ends(connection)
     added, left_out = 0, []
     for file in sorted(folder.glob("*.sqlite")):

@@ -25,11 +25,13 @@ class TradeChunk(NamedTuple):
 async def trade_chunks(
     client: PublicClient, pair: str, cursor: TradeCursor, until_ns: int
 ) -> AsyncIterator[TradeChunk]:
-    """Every trade from a cursor on, each once, until a page reaches `until_ns` or the present.
+    """Every trade from a cursor on, each once, until a page reaches `until_ns` or brings nothing new.
 
     Pages overlap: the next one begins a nanosecond before the last trade, because several trades can share their
-    nanosecond, and because a last trade that is met again proves that none was lost in between. The last chunk may go
-    past `until_ns`. Raises CheckFailed: the last trade was not met again, or a nanosecond has more trades than a page.
+    nanosecond, and because a last trade that is met again proves that none was lost in between. A short page is not
+    believed to be the last: another one must say so too. The last chunk may go past `until_ns`.
+
+    Raises CheckFailed: a page goes back in time or lacks the last trade, or a nanosecond has more trades than a page.
     """
     while True:
         page = await client.trade_page(pair, cursor.after_ns)
@@ -39,7 +41,7 @@ async def trade_chunks(
             return
         cursor = TradeCursor(page.last_ns - 1, trades[-1].trade_id)
         yield TradeChunk(trades, cursor)
-        if len(page.trades) < TRADES_PER_PAGE or page.last_ns >= until_ns:
+        if page.last_ns >= until_ns:
             return
 
 
@@ -48,22 +50,40 @@ async def chart_candles(
 ) -> AsyncIterator[tuple[ChartCandle, ...]]:
     """Candles of a contract that opened from one second to the other, both included, page by page.
 
-    The newest may still be forming: `parse.closed_of_chart` says which are closed. Raises CheckFailed: the venue says
-    that there are more candles, and gives none that are newer.
+    The newest may still be forming: `parse.closed_of_chart` says which are closed. Raises CheckFailed: a page has other
+    candles than were asked for or does not rise, or the venue says that there are more and gives none.
     """
     while from_s <= until_s:
         page = await client.chart_page(chart, symbol, timeframe, from_s, until_s)
+        place = f"Chart {chart} of {symbol} {timeframe}"
         if page.candles:
+            refuse_disorder(place, [candle.time // 1000 for candle in page.candles], from_s, until_s)
             yield page.candles
         if not page.has_more:
             return
-        newest_s = page.candles[-1].time // 1000 if page.candles else from_s - 1
-        if newest_s < from_s:
-            raise CheckFailed(f"Chart {chart} of {symbol}: more candles after {from_s} s are promised, none came.")
-        from_s = newest_s + MINUTES[timeframe] * 60
+        if not page.candles:
+            raise CheckFailed(f"{place}: more candles after {from_s} s are promised, none came. Ask again later.")
+        from_s = page.candles[-1].time // 1000 + MINUTES[timeframe] * 60
+
+
+def refuse_disorder(place: str, opened_s: list[int], from_s: int, until_s: int) -> None:
+    """Raise CheckFailed when candles of a reply don't rise, or opened before `from_s` or after `until_s`."""
+    before_s = from_s - 1
+    for each_s in opened_s:
+        if each_s <= before_s or each_s > until_s:
+            raise CheckFailed(
+                f"{place}: a candle of {each_s} s came where one after {before_s} and up to {until_s} s belongs. The "
+                "venue's reply can't be trusted, and nothing of it was kept. Ask again later."
+            )
+        before_s = each_s
 
 
 def _new(page: TradePage, cursor: TradeCursor) -> tuple[Trade, ...]:
+    if page.last_ns < cursor.after_ns:
+        raise CheckFailed(
+            f"Trades of {page.instrument} after {cursor.after_ns} ns end before it, at {page.last_ns}: the page goes "
+            "back. Nothing of it was kept; ask again later."
+        )
     if cursor.last_id is None:
         return page.trades
     for place, trade in enumerate(page.trades):

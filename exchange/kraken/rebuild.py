@@ -4,8 +4,10 @@ Only intervals with trades have a candle. Prices and volumes keep ten decimals, 
 exact. Memory is bounded by what a day holds of candles and by the batch that is added, however long the history.
 """
 
+import json
 from collections.abc import Iterable
 from decimal import Decimal
+from typing import Self
 
 import polars as pl
 
@@ -46,6 +48,31 @@ class Rebuild:
         self._newest_ns = 0
         self._last_id: int | None = None
 
+    @classmethod
+    def from_state(cls, state: str) -> Self:
+        """A rebuild that goes on where another one stood when it told its `state`."""
+        told = json.loads(state)
+        rebuild = cls(told["from_ns"])
+        rebuild._open = {
+            timeframe: pl.DataFrame(rows, dict.fromkeys(BARS, pl.String), orient="row").cast(BARS)
+            for timeframe, rows in told["open"].items()
+        }
+        rebuild._closed_until_ns, rebuild._newest_ns = told["closed_until_ns"], told["newest_ns"]
+        rebuild._last_id = told["last_id"]
+        return rebuild
+
+    def state(self) -> str:
+        """All that the next batch depends on: the bars that are open, and where the trades ended."""
+        return json.dumps(
+            {
+                "from_ns": self._from_ns,
+                "open": {timeframe: bars.cast(pl.String).rows() for timeframe, bars in self._open.items()},
+                "closed_until_ns": self._closed_until_ns,
+                "newest_ns": self._newest_ns,
+                "last_id": self._last_id,
+            }
+        )
+
     def add(self, trades: pl.DataFrame) -> pl.DataFrame:
         """The candles that these trades close, of all timeframes. `trades` has the columns of TRADES.
 
@@ -70,8 +97,8 @@ class Rebuild:
         return self._advance(BARS.to_frame(), at_ns)
 
     def _fresh(self, trades: pl.DataFrame) -> pl.DataFrame:
-        ordered = trades.select(TRADES.names()).unique("trade_id", keep="first").sort("trade_id")
-        if self._last_id is None:
+        ordered = _ordered(trades.select(TRADES.names()))
+        if self._last_id is None or ordered.is_empty() or ordered["trade_id"].item(0) > self._last_id:
             return ordered
         known = ordered.filter(pl.col("trade_id") <= self._last_id)
         if not known.is_empty() and _extremes(known)[1] > self._newest_ns:
@@ -118,6 +145,13 @@ def _kept(trade: Trade, field: str) -> Decimal:
             "Look at the trade at the venue; it was not used."
         )
     return number
+
+
+def _ordered(trades: pl.DataFrame) -> pl.DataFrame:
+    """By id, each once. Nearly all come so, and to see that takes a fraction of the time that sorting does."""
+    if (trades["trade_id"].diff().drop_nulls() > 0).all():
+        return trades
+    return trades.unique("trade_id", keep="first").sort("trade_id")
 
 
 def _bars_of(trades: pl.DataFrame) -> pl.DataFrame:

@@ -1,9 +1,16 @@
 """Kraken's spellings of spot instruments and of its archive files, into ours: `XBTUSD`, `XXBTZUSD` -> `BTC/USD`.
 
-Imports nothing, so that whoever reads an archive can have it without the rest of the venue.
+A perpetual keeps its name, `PF_XBTUSD`; the candles of its mark and of its index are series of their own beside it,
+`PF_XBTUSD.mark` and `PF_XBTUSD.spot`. Whoever reads an archive can have this without the rest of the venue.
 """
 
+import re
+
+from trading.errors import InputUnusable
+
 OUR_NAMES = {"XBT": "BTC", "XDG": "DOGE"}
+ARCHIVE_NAMES = {ours: theirs for theirs, ours in OUR_NAMES.items()}
+CONTRACT = re.compile(r"(PF|PI|FI|FF)_[A-Z0-9]+(_[0-9]{6})?(\.(mark|spot))?")
 
 # Assets from before 2017 carry a class letter, X for coins and Z for money, in pairs of exactly two times four letters.
 # Listed one by one, because Tezos (XTZ) and Zcash (ZEC) begin with those letters by themselves.
@@ -33,20 +40,41 @@ TIMEFRAMES = {
     "10080": "7d",
     "21600": "15d",
 }  # by minutes, as file names and requests write them
+MINUTES = {timeframe: minutes for minutes, timeframe in TIMEFRAMES.items()}
 
 
 def series_of_file(name: str) -> tuple[str, str] | None:
     """Instrument and timeframe that an archive's file name states, `XBTUSD_15.csv` -> (`BTC/USD`, `15m`).
 
-    Folders before the name don't matter. None when the name states no Kraken pair or no interval of Kraken's.
+    Contracts are named as they are, `PF_XBTUSD.mark_15.csv` -> (`PF_XBTUSD.mark`, `15m`). Folders before the name don't
+    matter. None when the name states no instrument or no interval of Kraken's.
     """
     stem, _, ending = name.replace("\\", "/").rpartition("/")[2].rpartition(".")
-    pair, _, minutes = stem.rpartition("_")
-    instrument = instrument_of(pair)
+    spelling, _, minutes = stem.rpartition("_")
+    instrument = spelling if CONTRACT.fullmatch(spelling) else instrument_of(spelling)
     timeframe = TIMEFRAMES.get(minutes)
     if ending.lower() != "csv" or instrument is None or timeframe is None:
         return None
     return instrument, timeframe
+
+
+def file_of_series(instrument: str, timeframe: str) -> str:
+    """The name of the archive's file that `series_of_file` reads so: (`BTC/USD`, `15m`) -> `XBTUSD_15.csv`."""
+    return f"{archive_name(instrument)}_{MINUTES[timeframe]}.csv"
+
+
+def archive_name(instrument: str) -> str:
+    """An instrument as the names of files have it: `BTC/USD` -> `XBTUSD`, `PF_XBTUSD` as it is.
+
+    Raises InputUnusable: it is neither, or no name that would be read as the same instrument again.
+    """
+    if CONTRACT.fullmatch(instrument):
+        return instrument
+    base, _, quote = instrument.partition("/")
+    name = f"{ARCHIVE_NAMES.get(base, base)}{ARCHIVE_NAMES.get(quote, quote)}"
+    if instrument_of(name) != instrument:
+        raise InputUnusable(f"{instrument!r} is no instrument of Kraken's: write BTC/USD, or PF_XBTUSD for a contract.")
+    return name
 
 
 def instrument_of(spelling: str) -> str | None:

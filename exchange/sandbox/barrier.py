@@ -52,14 +52,23 @@ class Seat:
     told: Announcement = NOTHING
     report: Report | None = None
     changed: asyncio.Event = field(default_factory=asyncio.Event)
+    _counted: Told | None = None  # `frames`, until a link changes: every look at the session asks for them
 
     @property
     def timer_ns(self) -> int | None:
         return None if self.report is None else self.report.timer_ns
 
+    def recount(self) -> None:
+        """A link has changed, or there are others."""
+        self._counted = None
+
     def frames(self) -> Told:
         """How many frames every link has, or will have, handed to the session."""
-        return {address: (link.accepted, link.answered, fate(link)) for address, link in self.links.items()}
+        if self._counted is None:
+            self._counted = {
+                address: (link.accepted, link.answered, fate(link)) for address, link in self.links.items()
+            }
+        return self._counted
 
     def is_at_rest(self) -> bool:
         """Whether nothing that the session has sent is being answered now."""
@@ -90,6 +99,7 @@ class Seat:
     def forget_ended(self) -> None:
         """Let go of the links whose end the session has handled."""
         self.links = {address: link for address, link in self.links.items() if not self.knows_end_of(link)}
+        self.recount()
 
     def knows_end_of(self, link: Link) -> bool:
         """Whether the session was told that this link has ended."""
@@ -131,6 +141,7 @@ class Barrier:
     def own(self, seat: Seat, link: Link) -> None:
         """The session says that this link is its own."""
         seat.links[link.address] = link
+        seat.recount()
         self._owners[link] = seat
         self.stir(seat)
 
@@ -143,6 +154,7 @@ class Barrier:
         self.changes += 1
         seat = self._owners.get(link)
         if seat is not None:
+            seat.recount()
             self.stir(seat)
 
     def stir(self, seat: Seat | None = None) -> None:
@@ -196,8 +208,9 @@ class Barrier:
                 await seat.changed.wait()
             elif not await self._tell(seat):
                 return
-        self._owners = {link: owner for link, owner in self._owners.items() if not owner.knows_end_of(link)}
-        seat.forget_ended()
+        if any(seat.knows_end_of(link) for link in seat.links.values()):
+            self._owners = {link: owner for link, owner in self._owners.items() if not owner.knows_end_of(link)}
+            seat.forget_ended()
 
     async def _tell(self, seat: Seat) -> bool:
         """Announce what is new; whether the session was there to hear it."""

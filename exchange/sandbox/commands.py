@@ -1,9 +1,9 @@
 """What the control API accepts, checked where it comes in. A time is nanoseconds since 1970 UTC, or RFC3339 text."""
 
 from datetime import UTC, datetime, timedelta
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal, TypeVar
 
-from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
 
 from exchange.sandbox.barrier import Report
 from exchange.sandbox.units import SECOND_NS
@@ -15,6 +15,29 @@ SILENCE = "silence"  # every frame that matches is dropped, and the connection l
 FASTEST = 1e6  # eleven days of the market in a second: beyond it, no machine comes along
 LONGEST_S = 1e9  # thirty years: beyond it, times don't fit into 64 bits
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+
+Message = TypeVar("Message", bound=BaseModel)
+
+
+class Refused(Exception):
+    """A command that can't be obeyed; its text says why and what to do."""
+
+    def __init__(self, sentence: str, status: int = 400) -> None:
+        super().__init__(sentence)
+        self.status = status
+
+
+def checked(kind: type[Message], said: Any) -> Message:
+    """What was said, as a message of this kind. Raises Refused: it is none, with a sentence for each thing wrong."""
+    try:
+        return kind.model_validate(said)
+    except ValidationError as error:
+        raise Refused("; ".join(_sentence(problem) for problem in error.errors()) + ".") from error
+
+
+def _sentence(problem: Any) -> str:
+    place = ".".join(str(part) for part in problem["loc"])
+    return f"{place}: {problem['msg']}" if place else str(problem["msg"])
 
 
 def time_ns(value: object) -> object:
@@ -35,7 +58,7 @@ def known_status(value: str) -> str:
 
 def known_kind(value: str) -> str:
     """One of the kinds of faults."""
-    kinds = sorted({*FRAME_KINDS, *REQUEST_KINDS, SILENCE})
+    kinds = sorted({*FRAME_KINDS, *REQUEST_KINDS})
     if value not in kinds:
         raise ValueError(f"is not one of {', '.join(kinds)}")
     return value
@@ -139,18 +162,17 @@ class FaultOrder(Command):
 
     def contradiction(self) -> str:
         """A kind that can't happen there."""
-        kinds = REQUEST_KINDS if self.on.endswith("rest") else (*FRAME_KINDS, *HANDSHAKE_KINDS, SILENCE)
+        kinds = REQUEST_KINDS if self.on.endswith("rest") else (*FRAME_KINDS, *HANDSHAKE_KINDS)
         return "" if self.kind in kinds else f"{self.kind!r} can't happen on {self.on}: {', '.join(kinds)} can."
 
     def fault(self) -> Fault:
         """The fault as the wire knows it."""
-        is_silence = self.kind == SILENCE
         return Fault(
-            kind="drop" if is_silence else self.kind,  # type: ignore[arg-type]  # checked above
+            kind=self.kind,  # type: ignore[arg-type]  # checked above
             on=self.on,
             match=self.match,
             nth=self.nth,
-            times=None if is_silence else self.times,
+            times=None if self.kind == SILENCE else self.times,
             probability=self.probability,
             from_ns=self.at,
             until_ns=self.until,

@@ -7,15 +7,13 @@ Bodies and answers are JSON; an error is `{"error": "<what is wrong and what to 
 
 import asyncio
 from collections.abc import Callable
-from dataclasses import asdict
 from typing import TYPE_CHECKING, Any, TypeVar
 
 import orjson
-from aiohttp import WSCloseCode, WSMsgType, web
+from aiohttp import WSCloseCode, web
 from aiohttp.typedefs import Handler
-from pydantic import BaseModel, ValidationError
 
-from exchange.sandbox.barrier import Announcement, Seat
+from exchange.sandbox.barrier import Seat
 from exchange.sandbox.commands import (
     Advance,
     Clock,
@@ -23,15 +21,17 @@ from exchange.sandbox.commands import (
     Drop,
     FaultOrder,
     Instruments,
+    Refused,
     Scheduled,
-    SessionReport,
     Skew,
     Status,
+    checked,
 )
 from exchange.sandbox.operation import End
+from exchange.sandbox.seating import Seating
 from exchange.sandbox.units import SECOND_NS
-from exchange.sandbox.wire.faults import SESSION_HEADER, Standing
-from exchange.sandbox.wire.link import FAREWELL_S, Link
+from exchange.sandbox.wire.faults import FaultPlan
+from exchange.sandbox.wire.link import Link
 from exchange.sandbox.wire.numbers import rfc3339
 from trading.errors import InputUnusable
 
@@ -39,16 +39,7 @@ if TYPE_CHECKING:
     from exchange.sandbox.server import Sandbox
 
 Body = TypeVar("Body", bound=Command)
-Message = TypeVar("Message", bound=BaseModel)
 Json = dict[str, Any]
-
-
-class Refused(Exception):
-    """A command that can't be obeyed; its text says why and what to do."""
-
-    def __init__(self, sentence: str, status: int = 400) -> None:
-        super().__init__(sentence)
-        self.status = status
 
 
 def application(sandbox: "Sandbox") -> web.Application:
@@ -61,7 +52,7 @@ class Control:
 
     def __init__(self, sandbox: "Sandbox") -> None:
         self._sandbox = sandbox
-        self._sockets: set[web.WebSocketResponse] = set()  # of sessions
+        self._seating = Seating(sandbox.barrier, sandbox.links, sandbox.venue.now_ns)
 
     def application(self) -> web.Application:
         """All paths."""
@@ -83,10 +74,10 @@ class Control:
                 web.post("/faults", self.add_fault),
                 web.delete("/faults", self.clear_faults),
                 web.delete("/faults/{number:[0-9]+}", self.remove_fault),
-                web.get("/session", self.session),
+                web.get("/session", self._seating.serve),
             ]
         )
-        application.on_shutdown.append(self._close_sessions)
+        application.on_shutdown.append(self._seating.close)
         return application
 
     async def index(self, request: web.Request) -> web.Response:
@@ -113,7 +104,7 @@ class Control:
                 "sessions": [self._session(seat) for seat in sandbox.barrier.seats],
                 "unsettled": sandbox.barrier.unsettled(),
                 "held_requests": sandbox.faults.held_requests,
-                "faults": [_standing(standing) for standing in sandbox.faults.standing],
+                "faults": sandbox.faults.listed(),
             }
         )
 
@@ -187,16 +178,17 @@ class Control:
         if command.link is not None and not links:
             raise Refused(f"There is no link {command.link}: GET /state lists them.", 404)
         for link in links:
-            _end(link, command.how)
+            _end(link, command.how, self._sandbox.faults)
         return _json({"dropped": [link.id for link in links]})
 
     async def faults(self, _: web.Request) -> web.Response:
-        """The faults in force, and what they have done."""
-        return _json({"faults": [_standing(standing) for standing in self._sandbox.faults.standing]})
+        """The faults in force and the latest that are over, and what they have done."""
+        return _json({"faults": self._sandbox.faults.listed()})
 
     async def add_fault(self, request: web.Request) -> web.Response:
         """Put a fault in force."""
-        return _json(_standing(self._sandbox.faults.add((await _body(request, FaultOrder)).fault())), status=201)
+        standing = self._sandbox.faults.add((await _body(request, FaultOrder)).fault())
+        return _json(standing.listed(self._sandbox.venue.market.now_ns), status=201)
 
     async def clear_faults(self, _: web.Request) -> web.Response:
         """Lift all faults."""
@@ -209,75 +201,6 @@ class Control:
         if not self._sandbox.faults.remove(number):
             raise Refused(f"There is no fault {number}: GET /faults lists them.", 404)
         return await self.faults(request)
-
-    async def session(self, request: web.Request) -> web.StreamResponse:
-        """A session of the lockstep barrier (`session.py` is its client): JSON messages over WebSocket."""
-        if request.headers.get("Upgrade", "").lower() != "websocket":
-            raise Refused("/session speaks WebSocket only.")
-        socket = web.WebSocketResponse(compress=False, timeout=FAREWELL_S)
-        await socket.prepare(request)
-        self._sockets.add(socket)
-        seat = Seat("", _telling(socket))
-        try:
-            async for message in socket:
-                answer = self._heard(seat, message.data) if message.type is WSMsgType.TEXT else _error("Speak text.")
-                if answer:
-                    await socket.send_str(answer)
-        finally:
-            self._sockets.discard(socket)
-            self._sandbox.barrier.leave(seat)
-        return socket
-
-    def _heard(self, seat: Seat, text: str) -> str:
-        """Take in what a session says; the answer, if it gets one."""
-        try:
-            match orjson.loads(text):
-                case {"register": str(name)}:
-                    return _text(self._register(seat, name))
-                case {"link": str(address)}:
-                    return _text(self._declare(seat, address))
-                case {"report": dict(report)}:
-                    self._report(seat, report)
-                    return ""
-                case other:
-                    return _error(f"A session says register, link or report; this is none: {other!r:.200}")
-        except orjson.JSONDecodeError as error:
-            return _error(f"That is not JSON: {error}.")
-        except Refused as refused:
-            return _error(str(refused))
-
-    def _register(self, seat: Seat, name: str) -> Json:
-        barrier = self._sandbox.barrier
-        if seat in barrier.seats:
-            raise Refused(f"This connection is session {seat.name!r} already: open another for {name!r}.")
-        if not name or any(name == other.name for other in barrier.seats):
-            raise Refused(f"A session can't be called {name!r}: another is, or it is no name.")
-        seat.name = name
-        barrier.sit(seat)
-        return {"registered": name, "now_ns": self._sandbox.venue.now_ns(), "headers": {SESSION_HEADER: seat.key}}
-
-    def _declare(self, seat: Seat, address: str) -> Json:
-        self._refuse_unregistered(seat)
-        if address not in self._sandbox.links:
-            raise Refused(f"No connection to the venue comes from {address}.")
-        self._sandbox.barrier.own(seat, self._sandbox.links[address])
-        return {"link": address}
-
-    def _report(self, seat: Seat, said: Json) -> None:
-        self._refuse_unregistered(seat)
-        report = _checked(SessionReport, said).report()
-        if report.stop > seat.told.stop:
-            raise Refused(f"Stop {report.stop} has not been announced yet: the last was {seat.told.stop}.")
-        seat.report = report
-        self._sandbox.barrier.stir(seat)
-
-    def _refuse_unregistered(self, seat: Seat) -> None:
-        if seat not in self._sandbox.barrier.seats:
-            raise Refused('Say {"register": "<a name>"} first.')
-
-    async def _close_sessions(self, _: web.Application) -> None:
-        for socket in tuple(self._sockets):
-            await socket.close(code=WSCloseCode.GOING_AWAY, message=b"the sandbox ends")
 
     async def _instruments(self, request: web.Request) -> Instruments:
         command = await _body(request, Instruments)
@@ -356,19 +279,12 @@ async def _for_programs(request: web.Request, handler: Handler) -> web.StreamRes
 async def _body(request: web.Request, kind: type[Body]) -> Body:
     """The request's body as a command. Raises Refused: it is not JSON, or not this command."""
     try:
-        command = _checked(kind, orjson.loads(await request.read() or b"{}"))
+        command = checked(kind, orjson.loads(await request.read() or b"{}"))
     except orjson.JSONDecodeError as error:
         raise Refused(f"The body is not JSON: {error}.") from error
     if command.contradiction():
         raise Refused(command.contradiction())
     return command
-
-
-def _checked(kind: type[Message], said: Any) -> Message:
-    try:
-        return kind.model_validate(said)
-    except ValidationError as error:
-        raise Refused("; ".join(_sentence(problem) for problem in error.errors()) + ".") from error
 
 
 def _goal_ns(command: Advance, now_ns: int) -> int:
@@ -378,25 +294,13 @@ def _goal_ns(command: Advance, now_ns: int) -> int:
     return goal_ns
 
 
-def _sentence(problem: Any) -> str:
-    place = ".".join(str(part) for part in problem["loc"])
-    return f"{place}: {problem['msg']}" if place else str(problem["msg"])
-
-
-def _telling(socket: web.WebSocketResponse) -> Any:
-    async def tell(news: Announcement) -> None:
-        await socket.send_str(_text({"stop": news.stop, "now_ns": news.now_ns, "frames": news.frames}))
-
-    return tell
-
-
-def _end(link: Link, how: str) -> None:
+def _end(link: Link, how: str, faults: FaultPlan) -> None:
     if how == "close":
         link.close(WSCloseCode.GOING_AWAY, "CloudFlare WebSocket proxy restarting")
     elif how == "reset":
         link.reset()
     else:
-        link.fall_silent()
+        faults.half_open(link)
 
 
 def _link(link: Link) -> Json:
@@ -412,17 +316,5 @@ def _link(link: Link) -> Json:
     }
 
 
-def _standing(standing: Standing) -> Json:
-    return {"number": standing.number, **asdict(standing.fault), "matched": standing.matched, "hit": standing.hit}
-
-
 def _json(body: Json, status: int = 200) -> web.Response:
     return web.Response(body=orjson.dumps(body), content_type="application/json", status=status)
-
-
-def _error(sentence: str) -> str:
-    return _text({"error": sentence})
-
-
-def _text(message: Json) -> str:
-    return orjson.dumps(message).decode()

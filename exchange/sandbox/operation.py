@@ -71,6 +71,7 @@ class Operation:
         return end
 
     def _tell(self) -> None:
+        self._venue.halt_trading()
         for feed in self._feeds:
             feed.status_changed()
 

@@ -26,6 +26,7 @@ from exchange.sandbox.spot.refusal import UNAVAILABLE
 from exchange.sandbox.venue import Venue
 from exchange.sandbox.wire.agenda import Agenda
 from exchange.sandbox.wire.budget import Budget
+from exchange.sandbox.wire.edge import HIGHEST_LINE_BYTES, edge
 from exchange.sandbox.wire.faults import Fault, FaultPlan
 from exchange.sandbox.wire.link import FAREWELL_S, Link
 from trading.errors import SetupFailed
@@ -130,7 +131,7 @@ class Sandbox:
 
     def _spot(self) -> web.Application:
         faults = self.faults.middleware("spot", lambda: spot_rest.refusal(UNAVAILABLE))
-        application = web.Application(middlewares=(self._counting, faults))
+        application = web.Application(middlewares=(self._counting, edge, faults))
         application.router.add_get(SPOT_SOCKET, self._socket("spot", self._spot_feed.serve))
         application.router.add_routes(spot_rest.routes(self.venue, self._spot_budget))
         application.router.add_route("*", "/{path:.*}", spot_rest.unknown)
@@ -141,7 +142,7 @@ class Sandbox:
             return not_found(self.venue.now_ns())
 
         faults = self.faults.middleware("futures", lambda: word(self.venue.now_ns(), "Unavailable"))
-        application = web.Application(middlewares=(self._counting, faults))
+        application = web.Application(middlewares=(self._counting, edge, faults))
         application.router.add_get(FUTURES_SOCKET, self._socket("futures", self._futures_feed.serve))
         application.router.add_routes(futures_rest.routes(self.venue))
         application.router.add_routes(charts.routes(self.venue))
@@ -210,7 +211,7 @@ async def listen(stack: AsyncExitStack, application: web.Application, port: int)
 
     Raises SetupFailed: the port is taken.
     """
-    runner = web.AppRunner(application, access_log=None, shutdown_timeout=FAREWELL_S)
+    runner = web.AppRunner(application, access_log=None, shutdown_timeout=FAREWELL_S, max_line_size=HIGHEST_LINE_BYTES)
     await runner.setup()
     stack.push_async_callback(runner.cleanup)
     try:

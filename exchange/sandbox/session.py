@@ -297,7 +297,8 @@ class Session:
             said = orjson.loads(message.data)
             if "stop" in said:
                 self._stop, self.now_ns, self._told = said["stop"], said["now_ns"], said["frames"]
-                self.stir()
+                if not self._go_on():
+                    self.stir()
             elif self._answer is not None and not self._answer.done():
                 self._answer.set_result(said)
         self._has_hung_up = True
@@ -311,8 +312,12 @@ class Session:
         while not self._has_hung_up:
             await self._is_stirred.wait()
             self._is_stirred.clear()
-            if not self._busy and self._is_told_all() and not self._hand_out_frame() and not self._fire_timer():
+            if not self._go_on():
                 await self._report()
+
+    def _go_on(self) -> bool:
+        """Hand out what is next, if it is time for it; whether anything is still to be done before a report."""
+        return bool(self._busy) or not self._is_told_all() or self._hand_out_frame() or self._fire_timer()
 
     def _is_told_all(self) -> bool:
         """Whether the sandbox has answered every frame that was sent, and said what else it has sent until then."""

@@ -14,8 +14,13 @@ class Venue:
     market: Market
     status: str = ONLINE
     suspended: set[str] = field(default_factory=set)  # instruments that can't be traded
-    hidden: set[str] = field(default_factory=set)  # instruments left out of every list of markets
+    hidden: set[str] = field(default_factory=set)  # left out where all are listed; who asks by name gets an answer
     skew_ns: int = 0  # what the venue's clock is wrong by
+
+    def halt_trading(self) -> None:
+        """Have the market print nothing that could not trade. In every mode but one nobody may take from the book."""
+        everything = {*self.market.pairs, *self.market.contracts}
+        self.market.halt(self.suspended if self.status == ONLINE else everything)
 
     def now_ns(self) -> int:
         """What the venue's clock says."""

@@ -1,6 +1,7 @@
--- A candle comes from a batch that passed its checks, or is derived.
+-- A candle comes from a batch that passed its checks, for its instrument, or is derived.
 -- grain: one row per candle that does not
 select instrument, timeframe, opened_at, source, batch_id
 from marts.candles
-anti join (select batch_id from raw.batches where state = 'validated') as validated using (batch_id)
+anti join (select batch_id, instrument from raw.files where state = 'validated') as validated
+    using (batch_id, instrument)
 where source <> 'derived'

@@ -83,3 +83,24 @@ def test_slipway_home_moves_what_is_made_and_not_what_is_shipped(tmp_path, monke
     assert paths.published == tmp_path / "warehouse" / "slipway.duckdb"
     assert paths.build.is_relative_to(tmp_path)
     assert paths.sql == module.ROOT / "sql"
+
+
+@pytest.mark.parametrize(
+    ("old", "new"),
+    [
+        ('addresses = "sandbox.json"', ""),
+        ('futures_url = "https://futures.kraken.com"', ""),
+        ('futures_url = "https://futures.kraken.com"', 'addresses = "sandbox.json"'),
+        ('spot_url = "https://api.kraken.com"', 'spot_url = "https://api.kraken.com"\naddresses = "sandbox.json"'),
+    ],
+)
+def test_a_venue_without_an_address_or_with_two_is_refused(profiles, old, new):
+    spoil(profiles, old, new)
+    with pytest.raises(SetupFailed, match="either spot_url and futures_url, or addresses"):
+        load_settings("paper")
+
+
+def test_a_venue_is_a_host_without_a_path(profiles):
+    spoil(profiles, "https://api.kraken.com", "https://api.kraken.com/0")
+    with pytest.raises(SetupFailed, match=r"venues\.kraken\.spot_url"):
+        load_settings("paper")

@@ -49,8 +49,8 @@ def test_every_make_target_that_is_named_exists(document):
 def test_every_command_that_is_named_exists(document):
     slipway = Path(sys.executable).with_name("slipway")
     offered = subprocess.run([slipway, "--help"], capture_output=True, text=True, check=True).stdout
-    commands = set(re.findall(r"^    ([a-z]+) ", offered, flags=re.MULTILINE))
-    named = set(re.findall(r"(?:`|\$ |^)slipway ([a-z]+)", document.read_text("utf-8"), flags=re.MULTILINE))
+    commands = set(re.findall(r"^    ([a-z][a-z-]*) ", offered, flags=re.MULTILINE))
+    named = set(re.findall(r"(?:`|\$ |^)slipway ([a-z][a-z-]*)", document.read_text("utf-8"), flags=re.MULTILINE))
     assert commands >= {"run", "backtest", "sql"}
     assert named <= commands, named - commands
 

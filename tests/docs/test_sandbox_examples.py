@@ -22,6 +22,8 @@ from docs.coverage import DOCUMENT, document
 from ops.cli import CCXT, main
 from warehouse.schema import SCHEMA_VERSION
 
+pytestmark = pytest.mark.xdist_group("sandbox_examples")  # the sandboxes of the document are started once
+
 TEXT = DOCUMENT.read_text("utf-8")
 SLIPWAY = Path(sys.executable).with_name("slipway")
 EXAMPLES = re.findall(r"^```(python|bash)\n(.*?)^```", TEXT, flags=re.DOTALL | re.MULTILINE)

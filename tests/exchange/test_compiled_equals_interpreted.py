@@ -11,8 +11,9 @@ from exchange.compiling import ROOT, compiled
 from exchange.simulator import Candle, Costs, Fill, Signal, Simulator, Valuation, Verdict, fold
 from trading.model import E8, PPM, Account, Decision, Role, Rules, equity_e8, opening
 
-# One worker compiles, in about 20 s. The code is kept where the backtests keep theirs: it is the same.
-pytestmark = pytest.mark.xdist_group("compiled")
+# One worker compiles, in about 20 s, as it imports Great Expectations: such tests are the group `heavy`.
+# The code is kept where the backtests keep theirs: it is the same.
+pytestmark = pytest.mark.xdist_group("heavy")
 MACHINE_CODE = ROOT / ".slipway" / "compiled"
 
 BAR_US = 3_600_000_000

@@ -1,4 +1,7 @@
-"""The deployments on a real Prefect server and worker, as `make run` starts them."""
+"""The deployments on a real Prefect server and worker, as `make run` starts them.
+
+Prefect is imported where it is used: it takes seconds, and of several test processes only one runs these tests.
+"""
 
 import contextlib
 import io
@@ -8,27 +11,25 @@ from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from itertools import islice
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import httpx
 import psutil
 import pytest
-from prefect import flow
-from prefect.settings import PREFECT_API_URL, PREFECT_RESULTS_LOCAL_STORAGE_PATH, temporary_settings
 
 from config.settings import ROOT, load_settings
 from ops import stack
 from ops.orchestrator import FlowRun, Orchestrator
-from ops.run import Board, follow, run
+from ops.run import Board, Venue, follow, run
 from ops.stack import Stack
-from tasks import catalog
 from trading.errors import CheckFailed, SetupFailed, WarehouseBusy
 from warehouse.connection import reading
 
 pytestmark = [pytest.mark.xdist_group("prefect"), pytest.mark.timeout(400)]
 
 ROWS = 3000  # of 15m candles: a month
-CRON = ("ingest/inbox", "transform/build", "backtest/ema-cross", "trade/paper")
+SANDBOX = Venue("sandbox", ("BTC/USD", "ETH/USD"), is_sandbox=True)
+CRON = ("backfill/venue", "ingest/inbox", "transform/build", "backtest/ema-cross", "trade/paper")
 
 
 class Slipway(NamedTuple):
@@ -52,15 +53,21 @@ class Slipway(NamedTuple):
 
     def run_of(self, deployment: str, **parameters: object) -> FlowRun:
         """One run of a deployment, to its end."""
+        return self.ended(self.begun(deployment, **parameters))
+
+    def begun(self, deployment: str, **parameters: object) -> FlowRun:
         with Orchestrator(self.up.api_url) as server:
             ids = {found.name: found.id for found in server.deployments()}
-            run = server.start_run(ids[deployment], parameters)
-            deadline = time.monotonic() + 120
+            return server.start_run(ids[deployment], parameters)
+
+    def ended(self, run: FlowRun) -> FlowRun:
+        deadline = time.monotonic() + 120
+        with Orchestrator(self.up.api_url) as server:
             while not run.is_final:
-                assert time.monotonic() < deadline, f"{deployment} is still {run.state_name}"
+                assert time.monotonic() < deadline, f"run {run.id} is still {run.state_name}"
                 time.sleep(0.2)
                 run = server.run(run.id)
-            return run
+        return run
 
 
 @pytest.fixture(scope="module")
@@ -77,24 +84,42 @@ def slipway(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Slipway]:
     said = io.StringIO()
     try:
         with contextlib.redirect_stdout(said):
-            code = run(ROOT, home / ".slipway", archive, version="test", environment=environment)
+            code = run(ROOT, home / ".slipway", archive, SANDBOX, version="test", environment=environment)
         yield Slipway(home, archive, environment, code, said.getvalue())
     finally:
         stack.stop(home / ".slipway", print)
         assert not [process for process in psutil.process_iter() if _lives_in(process, home)]
 
 
-def events(slipway: Slipway, name: str) -> list[dict[str, Any]]:
-    asked = {"filter": {"event": {"name": [name]}, "occurred": {"since": "2020-01-01T00:00:00Z"}}, "limit": 50}
-    reply = httpx.post(f"{slipway.up.api_url}/events/filter", json=asked, trust_env=False)
-    found: list[dict[str, Any]] = reply.raise_for_status().json()["events"]
-    return found
+class Idle(NamedTuple):
+    """Runs of ingest that have nothing to land, side by side."""
+
+    again: FlowRun  # the same archive
+    empty: FlowRun  # an inbox without a file
+
+
+@pytest.fixture(scope="module")
+def idle(slipway: Slipway, tmp_path_factory: pytest.TempPathFactory) -> Idle:
+    begun = (
+        slipway.begun("ingest/archive", path=str(slipway.archive)),
+        slipway.begun("ingest/inbox", path=str(tmp_path_factory.mktemp("inbox"))),
+    )
+    return Idle(*map(slipway.ended, begun))
+
+
+def chains_that_landed(slipway: Slipway) -> set[str]:
+    """Of all runs that announced new candles."""
+    from tasks.catalog import CANDLES_LANDED
+
+    asked = {"filter": {"event": {"name": [CANDLES_LANDED]}, "occurred": {"since": "2020-01-01T00:00:00Z"}}}
+    reply = httpx.post(f"{slipway.up.api_url}/events/filter", json={**asked, "limit": 50}, trust_env=False)
+    return {event["payload"]["chain"] for event in reply.raise_for_status().json()["events"]}
 
 
 def test_one_command_takes_candles_through_the_whole_chain(slipway: Slipway) -> None:
     assert slipway.code == 0, slipway.said
-    for title in ("land and validate: done", "build and publish: done", "backtest: done", "paper session: done"):
-        assert title in slipway.said
+    titles = ("land and validate", "backfill", "build and publish", "backtest", "paper session")
+    assert [title for title in titles if f"{title}: done" not in slipway.said] == []
     assert "From files to fills: 6,000 rows landed" in slipway.said
     assert slipway.up.ui_url in slipway.said
     published = slipway.home / "warehouse" / "slipway.duckdb"
@@ -109,9 +134,20 @@ def test_every_run_of_the_chain_carries_its_name(slipway: Slipway) -> None:
         ids = {found.name: found.id for found in server.deployments()}
         chains = [
             {run.parameters.get("chain") for run in server.newest_runs(ids[name])} - {None}
-            for name in ("ingest/archive", "transform/build", "backtest/ema-cross", "trade/paper")
+            for name in ("ingest/archive", "backfill/venue", "transform/build", "backtest/ema-cross", "trade/paper")
         ]
     assert len(set.intersection(*chains)) == 1, chains
+
+
+def test_what_the_venue_told_lands_beside_the_archive_and_changes_none_of_its_candles(slipway: Slipway) -> None:
+    with reading(slipway.home / "warehouse" / "slipway.duckdb") as warehouse:
+        told = warehouse.execute("select distinct source from raw.batches").fetchall()
+        believed = warehouse.execute(
+            "select distinct source from marts.candles where timeframe = '15m' and not starts_with(instrument, 'PF_')"
+        ).fetchall()
+        revised = warehouse.execute("select sum(rows_revised) from raw.batches").fetchone()
+    assert {source for (source,) in told} == {"kraken", "sandbox-rest", "sandbox-trades", "sandbox-charts"}
+    assert (believed, revised) == ([("kraken",)], (0,))
 
 
 def test_cron_deployments_get_scheduled_runs(slipway: Slipway) -> None:
@@ -126,12 +162,11 @@ def test_cron_deployments_get_scheduled_runs(slipway: Slipway) -> None:
             assert max(run.expected_at for run in scheduled if run.expected_at) > datetime.now(UTC)
 
 
-def test_landing_the_same_archive_again_lands_nothing(slipway: Slipway) -> None:
-    run = slipway.run_of("ingest/archive", path=str(slipway.archive))
-    assert run.state_type == "COMPLETED", run.message
+def test_landing_the_same_archive_again_lands_nothing(slipway: Slipway, idle: Idle) -> None:
+    assert idle.again.state_type == "COMPLETED", idle.again.message
     with Orchestrator(slipway.up.api_url) as server:
-        assert server.facts(run.id)["rows landed"] == "0"
-    assert run.id not in {event["payload"]["chain"] for event in events(slipway, catalog.CANDLES_LANDED)}
+        assert server.facts(idle.again.id)["rows landed"] == "0"
+    assert idle.again.id not in chains_that_landed(slipway)
 
 
 def test_a_bad_input_fails_its_flow_and_stops_the_chain_there(slipway: Slipway, tmp_path: Path) -> None:
@@ -139,23 +174,23 @@ def test_a_bad_input_fails_its_flow_and_stops_the_chain_there(slipway: Slipway, 
     bad.write_text("this is not a candle\n")
     with Orchestrator(slipway.up.api_url) as server:
         board = Board(Silent())
-        outcome = follow(server, slipway.up, slipway.state, {"path": str(bad), "chain": "a-bad-chain"}, board)
+        starts = {"ingest/archive": lambda: {"path": str(bad), "chain": "a-bad-chain"}}
+        outcome = follow(server, slipway.up, slipway.state, starts, board)
     assert outcome.finished == ()
     assert outcome.failure.startswith("ingest/archive ended as Failed. InputUnusable: ")
     assert "XBTUSD_15.csv" in outcome.failure
     assert f"{slipway.up.ui_url}/runs/flow-run/" in outcome.failure
-    assert "a-bad-chain" not in {event["payload"]["chain"] for event in events(slipway, catalog.CANDLES_LANDED)}
+    assert "a-bad-chain" not in chains_that_landed(slipway)
 
 
-def test_an_empty_inbox_is_fine_and_starts_nothing(slipway: Slipway, tmp_path: Path) -> None:
-    run = slipway.run_of("ingest/inbox", path=str(tmp_path))
-    assert run.state_type == "COMPLETED", run.message
+def test_an_empty_inbox_is_fine_and_starts_nothing(slipway: Slipway, idle: Idle) -> None:
+    assert idle.empty.state_type == "COMPLETED", idle.empty.message
     with Orchestrator(slipway.up.api_url) as server:
         deadline = time.monotonic() + 10  # log lines arrive in batches
-        while not any("Nothing to land" in line for line in server.log_lines(run.id, 50)):
+        while not any("Nothing to land" in line for line in server.log_lines(idle.empty.id, 50)):
             assert time.monotonic() < deadline
             time.sleep(0.2)
-    assert run.id not in {event["payload"]["chain"] for event in events(slipway, catalog.CANDLES_LANDED)}
+    assert idle.empty.id not in chains_that_landed(slipway)
 
 
 @pytest.mark.parametrize(
@@ -176,6 +211,11 @@ def test_the_server_refuses_parameters_of_the_wrong_type(
 
 
 def test_tries_again_what_is_temporary_and_nothing_else(slipway: Slipway, monkeypatch: pytest.MonkeyPatch) -> None:
+    from prefect import flow
+    from prefect.settings import PREFECT_API_URL, PREFECT_RESULTS_LOCAL_STORAGE_PATH, temporary_settings
+
+    from tasks import catalog
+
     monkeypatch.setattr(catalog, "RETRY_DELAYS_S", [0.0, 0.0, 0.0])
     calls: list[str] = []
 
@@ -212,7 +252,8 @@ def test_a_killed_worker_is_noticed_and_start_brings_it_back_without_its_missed_
     while stack.is_alive(before.worker, before.token):
         time.sleep(0.05)
     with Orchestrator(before.api_url) as server:
-        outcome = follow(server, before, slipway.state, {"path": "x", "chain": "y"}, Board(Silent()))
+        starts = {"ingest/archive": lambda: {"path": "x", "chain": "y"}}
+        outcome = follow(server, before, slipway.state, starts, Board(Silent()))
         assert outcome.failure.startswith("The Prefect worker has ended meanwhile.")
         missed = _schedule_an_hour_ago(server)
     said: list[str] = []

@@ -1,4 +1,7 @@
-"""What prefect.yaml and the flows say about themselves must fit together; no server is needed to see it."""
+"""What prefect.yaml and the flows say about themselves must fit together; no server is needed to see it.
+
+Prefect is imported where it is used: it takes seconds, and of several test processes only one runs these tests.
+"""
 
 import inspect
 import subprocess
@@ -8,13 +11,7 @@ from typing import Any
 
 import pytest
 import yaml
-from prefect import Flow
-from prefect.client.schemas.schedules import CronSchedule
-from prefect.flows import load_flow_from_entrypoint
-from prefect.states import Failed
-from prefect.tasks import Task
 
-from tasks import catalog
 from trading.errors import (
     CheckFailed,
     ExchangeUnavailable,
@@ -25,18 +22,21 @@ from trading.errors import (
     WarehouseBusy,
 )
 
+pytestmark = pytest.mark.xdist_group("prefect")
+
 ROOT = Path(__file__).resolve().parent.parent.parent
 DEPLOYMENTS: list[dict[str, Any]] = yaml.safe_load((ROOT / "prefect.yaml").read_text())["deployments"]
 NAMES = [deployment["name"] for deployment in DEPLOYMENTS]
 SCHEDULED = [deployment for deployment in DEPLOYMENTS if "schedules" in deployment]
-TASKS = {name: value for name, value in vars(catalog).items() if isinstance(value, Task)}
 
 each_deployment = pytest.mark.parametrize("deployment", DEPLOYMENTS, ids=NAMES)
 
 
 @pytest.fixture(scope="module")
-def flows() -> dict[str, Flow[..., Any]]:
+def flows() -> dict[str, Any]:
     """The flows as Prefect loads them, whose folder then lies at the front of `sys.path`."""
+    from prefect.flows import load_flow_from_entrypoint
+
     before = list(sys.path)
     loaded = {
         d["entrypoint"]: load_flow_from_entrypoint(str(ROOT / d["entrypoint"]), use_placeholder_flow=False)
@@ -44,6 +44,16 @@ def flows() -> dict[str, Flow[..., Any]]:
     }
     sys.path[:] = before
     return loaded
+
+
+@pytest.fixture(scope="module")
+def tasks() -> dict[str, Any]:
+    """The tasks that flows are made of."""
+    from prefect.tasks import Task
+
+    from tasks import catalog
+
+    return {name: value for name, value in vars(catalog).items() if isinstance(value, Task)}
 
 
 @each_deployment
@@ -55,7 +65,7 @@ def test_says_what_it_is_for_and_checks_its_parameters(deployment: dict[str, Any
 
 
 @each_deployment
-def test_names_only_parameters_that_its_flow_has(deployment: dict[str, Any], flows: dict[str, Flow[..., Any]]) -> None:
+def test_names_only_parameters_that_its_flow_has(deployment: dict[str, Any], flows: dict[str, Any]) -> None:
     known = inspect.signature(flows[deployment["entrypoint"]].fn).parameters
     given = set(deployment.get("parameters", {}))
     triggered = {name for trigger in deployment.get("triggers", []) for name in trigger["parameters"]}
@@ -63,7 +73,7 @@ def test_names_only_parameters_that_its_flow_has(deployment: dict[str, Any], flo
 
 
 @each_deployment
-def test_every_parameter_is_typed_and_explained(deployment: dict[str, Any], flows: dict[str, Flow[..., Any]]) -> None:
+def test_every_parameter_is_typed_and_explained(deployment: dict[str, Any], flows: dict[str, Any]) -> None:
     flow = flows[deployment["entrypoint"]]
     assert flow.parameters.properties
     for name, described in flow.parameters.properties.items():
@@ -73,6 +83,8 @@ def test_every_parameter_is_typed_and_explained(deployment: dict[str, Any], flow
 
 @pytest.mark.parametrize("deployment", SCHEDULED, ids=[deployment["name"] for deployment in SCHEDULED])
 def test_runs_in_utc_after_a_candle_has_closed_and_one_at_a_time(deployment: dict[str, Any]) -> None:
+    from prefect.client.schemas.schedules import CronSchedule
+
     for schedule in deployment["schedules"]:
         CronSchedule(cron=schedule["cron"], timezone=schedule["timezone"])
         assert schedule["timezone"] == "UTC"
@@ -82,13 +94,17 @@ def test_runs_in_utc_after_a_candle_has_closed_and_one_at_a_time(deployment: dic
 
 
 def test_every_event_that_starts_something_is_one_that_a_flow_announces() -> None:
+    from tasks import catalog
+
     awaited = {event for d in DEPLOYMENTS for trigger in d.get("triggers", []) for event in trigger["expect"]}
     assert awaited == {catalog.CANDLES_LANDED, catalog.MARTS_BUILT, catalog.BACKTEST_FINISHED}
 
 
 @pytest.mark.parametrize("error", [WarehouseBusy("held"), ExchangeUnavailable("no answer")])
-def test_what_is_temporary_is_tried_again(error: Exception) -> None:
-    for name, task in TASKS.items():
+def test_what_is_temporary_is_tried_again(error: Exception, tasks: dict[str, Any]) -> None:
+    from prefect.states import Failed
+
+    for name, task in tasks.items():
         if task.retries:
             assert task.retry_condition_fn is not None
             assert task.retry_condition_fn(task, None, Failed(data=error)), name
@@ -98,14 +114,16 @@ def test_what_is_temporary_is_tried_again(error: Exception) -> None:
     "error",
     [CheckFailed("x"), InputUnusable("x"), SetupFailed("x"), OutcomeUnknown("x"), TradingHalted("x"), OSError()],
 )
-def test_what_would_fail_again_is_not_tried_again(error: Exception) -> None:
-    for name, task in TASKS.items():
-        assert not task.retries or not task.retry_condition_fn(task, None, Failed(data=error)), name  # type: ignore[misc]
+def test_what_would_fail_again_is_not_tried_again(error: Exception, tasks: dict[str, Any]) -> None:
+    from prefect.states import Failed
+
+    for name, task in tasks.items():
+        assert not task.retries or not task.retry_condition_fn(task, None, Failed(data=error)), name
 
 
-def test_a_trading_session_is_never_repeated_from_inside() -> None:
-    assert TASKS["run_session"].retries == 0
-    assert {name for name, task in TASKS.items() if not task.retries} == {"run_session"}
+def test_a_trading_session_is_never_repeated_from_inside(tasks: dict[str, Any]) -> None:
+    assert tasks["run_session"].retries == 0
+    assert {name for name, task in tasks.items() if not task.retries} == {"run_session"}
 
 
 def test_the_flow_files_load_no_heavy_library() -> None:

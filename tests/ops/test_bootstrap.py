@@ -11,12 +11,13 @@ import socket
 import subprocess
 import sys
 import zipfile
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
 from ops import bootstrap
+
+pytestmark = pytest.mark.xdist_group("bootstrap")  # the virtual environment is made once
 
 SOURCE = Path(bootstrap.__file__)
 BACKEND = """
@@ -115,7 +116,7 @@ def make_wheel(folder: Path, name: str, version: str) -> Path:
 
 @pytest.fixture(scope="module")
 def ready(tmp_path_factory: pytest.TempPathFactory) -> Checkout:
-    """One checkout, made ready once; the tests change its lock and come back."""
+    """One checkout, made ready once; what is in its lock and installed may be what another test has left."""
     checkout = Checkout(tmp_path_factory.mktemp("bootstrap"))
     answer = checkout.bootstrap()
     assert answer.returncode == 0, answer.stdout + answer.stderr
@@ -125,10 +126,11 @@ def ready(tmp_path_factory: pytest.TempPathFactory) -> Checkout:
 
 
 @pytest.fixture
-def checkout(ready: Checkout) -> Iterator[Checkout]:
-    yield ready
+def checkout(ready: Checkout) -> Checkout:
+    """The checkout with its first lock, and that installed."""
     ready.lock("1.0")
     assert ready.bootstrap().returncode == 0
+    return ready
 
 
 def test_installs_the_lock_and_the_checkout_itself(checkout: Checkout) -> None:
@@ -152,32 +154,40 @@ def test_installs_again_when_the_lock_has_changed(checkout: Checkout) -> None:
     assert checkout.python("import tinypkg; print(tinypkg.version)") == "2.0"
 
 
-def test_says_that_the_registry_cannot_be_reached(checkout: Checkout) -> None:
-    checkout.lock("3.0")
-    shutil.rmtree(checkout.wheels)
-    checkout.wheels.mkdir()
-    answer = checkout.bootstrap(PIP_NO_INDEX="", PIP_INDEX_URL="http://127.0.0.1:9/simple", PIP_RETRIES="1")
+def test_installs_again_when_the_project_has_other_commands(checkout: Checkout) -> None:
+    before = checkout.stamp
+    project = checkout.root / "pyproject.toml"
+    project.write_text(project.read_text() + "\n# changed\n")
+    assert checkout.bootstrap().returncode == 0
+    assert checkout.stamp != before
+
+
+def test_says_that_the_registry_cannot_be_reached(ready: Checkout) -> None:
+    ready.lock("3.0")
+    shutil.rmtree(ready.wheels)
+    ready.wheels.mkdir()
+    answer = ready.bootstrap(PIP_NO_INDEX="", PIP_INDEX_URL="http://127.0.0.1:9/simple", PIP_RETRIES="1")
     assert answer.returncode == 1
     assert answer.stderr.startswith("The package registry can't be reached.")
     assert "bootstrap.log" in answer.stderr
     assert "Traceback" not in answer.stderr
 
 
-def test_says_which_package_the_registry_lacks(checkout: Checkout) -> None:
-    checkout.lock("4.0")
-    (checkout.wheels / "tinypkg-4.0-py3-none-any.whl").unlink()
-    answer = checkout.bootstrap()
+def test_says_which_package_the_registry_lacks(ready: Checkout) -> None:
+    ready.lock("4.0")
+    (ready.wheels / "tinypkg-4.0-py3-none-any.whl").unlink()
+    answer = ready.bootstrap()
     assert answer.returncode == 1
     assert "can reach has tinypkg==4.0 for this Python" in answer.stderr
 
 
-def test_refuses_a_file_with_another_hash_and_names_the_package(checkout: Checkout) -> None:
-    checkout.lock("5.0", digest="a" * 64)
-    answer = checkout.bootstrap()
+def test_refuses_a_file_with_another_hash_and_names_the_package(ready: Checkout) -> None:
+    ready.lock("5.0", digest="a" * 64)
+    answer = ready.bootstrap()
     assert answer.returncode == 1
     assert "tinypkg==5.0" in answer.stderr
     assert "its hash differs" in answer.stderr
-    assert checkout.python("import tinypkg; print(tinypkg.version)") != "5.0"
+    assert ready.python("import tinypkg; print(tinypkg.version)") != "5.0"
 
 
 @pytest.mark.deep
@@ -231,8 +241,8 @@ def test_does_not_reuse_an_environment_whose_python_is_gone(tmp_path: Path) -> N
     assert not bootstrap.reusable(tmp_path, None, {"root": "here"})
 
 
-def test_does_not_reuse_the_environment_of_a_checkout_that_was_moved(ready: Checkout) -> None:
-    venv, stamp = ready.root / ".venv", ready.stamp
+def test_does_not_reuse_the_environment_of_a_checkout_that_was_moved(checkout: Checkout) -> None:
+    venv, stamp = checkout.root / ".venv", checkout.stamp
     assert bootstrap.reusable(venv, stamp, {**stamp, "lock": "another"})
     assert not bootstrap.reusable(venv, stamp, {**stamp, "root": "/elsewhere"})
 

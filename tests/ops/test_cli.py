@@ -103,7 +103,7 @@ def test_status_shows_publication_and_journals(home, journal, capsys):
     assert main(["status"]) == 0
     text = " ".join(capsys.readouterr().out.split())
     assert "published 2026-11-23 10:20:30 UTC, 1.5 MB" in text
-    assert "journal paper-0 1 closes to 2023-01-01 00:00 UTC, 1 alert undelivered" in text
+    assert "journal paper-0 1 closes to 2023-01-01 00:00 UTC, 1 alert waiting for a channel (alerts.urls)" in text
 
 
 def test_stop_without_anything_running_says_so(capsys):
@@ -164,3 +164,38 @@ print(sorted({"numba", "polars", "prefect", "duckdb", "numpy", "rich"} & set(sys
 """
     done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
     assert done.stdout.splitlines() == ["[]"]
+
+
+def test_what_is_backed_up_is_listed_and_comes_back(journal: Path, home: Path, capsys: pytest.CaptureFixture[str]):
+    assert main(["restore"]) == 0
+    assert "`slipway backup` makes one" in capsys.readouterr().out
+    assert main(["backup"]) == 0
+    assert "1 journals with 3 rows" in capsys.readouterr().out
+    assert main(["restore"]) == 0
+    folder = Path(capsys.readouterr().out.strip())
+    assert folder.parent == home / "backups"
+    journal.unlink()
+    assert main(["restore", folder.name]) == 0
+    assert capsys.readouterr().out == f"Restored from {folder}: paper-0.sqlite.\n"
+    assert main(["audit", "verify"]) == 0
+
+
+def test_a_journal_that_holds_more_is_replaced_only_when_told_to(journal: Path, capsys: pytest.CaptureFixture[str]):
+    main(["backup"])
+    main(["restore"])
+    folder = capsys.readouterr().out.splitlines()[-1]
+    with Journal(journal, holder="test", clock=SteppedClock(2)):
+        pass
+    assert main(["restore", folder]) == 1
+    assert "--force" in capsys.readouterr().err
+    assert main(["restore", folder, "--only", "warehouse"]) == 0
+    assert main(["restore", folder, "--force"]) == 0
+    assert "What was there before lies at" in capsys.readouterr().out
+
+
+def test_a_journal_that_cant_be_copied_fails_the_backup_at_its_end(journal: Path, capsys: pytest.CaptureFixture[str]):
+    journal.with_name("odd.sqlite").touch()
+    assert main(["backup"]) == 1
+    said = capsys.readouterr()
+    assert "1 journals with 3 rows" in said.out
+    assert "odd.sqlite is left out of the backup" in said.err

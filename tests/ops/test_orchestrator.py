@@ -3,6 +3,7 @@
 import json
 import threading
 from collections.abc import Callable, Iterator
+from datetime import UTC, datetime
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 import pytest
@@ -49,7 +50,7 @@ def server(monkeypatch: pytest.MonkeyPatch) -> Iterator[Server]:
     for name in ("PREFECT_API_KEY", "PREFECT_API_AUTH_STRING"):
         monkeypatch.delenv(name, raising=False)
     server = Server()
-    thread = threading.Thread(target=server.http.serve_forever)
+    thread = threading.Thread(target=server.http.serve_forever, kwargs={"poll_interval": 0.01})
     thread.start()
     yield server
     server.http.shutdown()
@@ -139,3 +140,45 @@ def test_the_reason_of_a_failure_is_the_flow_s_own_sentence() -> None:
     )
     assert run("Flow run encountered an exception: CheckFailed: one row").reason == "CheckFailed: one row"
     assert run("Process exited with status code -9").reason == "Process exited with status code -9"
+
+
+def test_forgets_old_runs_of_its_own_that_dont_run_batch_by_batch(server: Server) -> None:
+    server.replies = [
+        (200, [{"id": "run-1"}, {"id": "run-2"}]),
+        (200, []),
+        (200, {"deleted": ["run-1", "run-2"]}),
+        (200, []),
+    ]
+    with Orchestrator(server.url) as prefect:
+        assert prefect.forget_runs("slipway", datetime(2026, 10, 23, tzinfo=UTC)) == 2
+    questions = [(method, path) for method, path, _ in server.asked]
+    assert questions == [
+        ("POST", "/api/flow_runs/filter"),
+        ("POST", "/api/artifacts/filter"),
+        ("POST", "/api/flow_runs/bulk_delete"),
+        ("POST", "/api/flow_runs/filter"),
+    ]
+    assert server.asked[0][2] == {
+        "flow_runs": {
+            "tags": {"all_": ["slipway"]},
+            "expected_start_time": {"before_": "2026-10-23T00:00:00+00:00"},
+            "state": {"type": {"not_any_": ["RUNNING"]}},
+        },
+        "limit": 50,
+    }
+
+
+def test_runs_that_somebody_else_deletes_meanwhile_are_not_asked_for_without_end(server: Server) -> None:
+    server.replies = [(200, [{"id": "run-1"}]), (200, []), (200, {"deleted": []})]
+    with Orchestrator(server.url) as prefect:
+        assert prefect.forget_runs("slipway", datetime(2026, 10, 23, tzinfo=UTC)) == 0
+    assert len(server.asked) == 3
+
+
+def test_tells_how_far_a_run_says_it_is(server: Server) -> None:
+    text = "3 of 8 jobs done, 4,000 rows  \n73 calls, 0 refused, 9 s waited\n- trades BTC/USD: running, 1 row, 2%"
+    server.replies = [(200, [{"data": 61.7, "description": text}]), (200, [])]
+    with Orchestrator(server.url) as prefect:
+        assert prefect.progress("run-1") == "62 %, 3 of 8 jobs done, 4,000 rows"
+        assert prefect.progress("run-2") == ""
+    assert server.asked[0][2]["artifacts"] == {"flow_run_id": {"any_": ["run-1"]}, "type": {"any_": ["progress"]}}

@@ -39,7 +39,7 @@ def test_every_decision_fill_and_equity_is_that_of_the_backtest(random_market, i
     assert of_journal(stepped(market, identity)) == of_backtest(market, identity, fold)
 
 
-@pytest.mark.xdist_group("compiled")
+@pytest.mark.xdist_group("heavy")
 @settings(max_examples=40, deadline=None)
 @given(seed=st.integers(0, 2**32 - 1), bars=st.integers(1, 60))
 def test_every_decision_fill_and_equity_is_that_of_the_compiled_backtest(random_market, identity, engine, seed, bars):
@@ -48,7 +48,7 @@ def test_every_decision_fill_and_equity_is_that_of_the_compiled_backtest(random_
 
 
 @pytest.mark.deep
-@pytest.mark.xdist_group("compiled")
+@pytest.mark.xdist_group("heavy")
 @settings(max_examples=300, deadline=None)
 @given(seed=st.integers(0, 2**32 - 1), bars=st.integers(1, 200))
 def test_every_decision_of_many_markets_is_that_of_the_compiled_backtest(random_market, identity, engine, seed, bars):

@@ -26,7 +26,7 @@ def made_home(tmp_path_factory: pytest.TempPathFactory) -> Path:
         (inbox / name).write_text("".join(chosen), encoding="utf-8")
     land_archive(settings, inbox)
     with unit_of_work(settings.paths.build, **settings.warehouse.model_dump()) as warehouse:
-        warehouse.execute("update raw.batches set state = 'validated'")  # Great Expectations has tests of its own
+        warehouse.execute("update raw.files set state = 'validated'")  # Great Expectations has tests of its own
     build_all(settings)
     check_all(settings, run="test")
     publish(settings)

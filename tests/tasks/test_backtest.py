@@ -12,6 +12,8 @@ from tasks.backtests import assumptions, run_backtest
 from trading.errors import InputUnusable, SetupFailed
 from warehouse.connection import unit_of_work
 
+pytestmark = pytest.mark.xdist_group("heavy")  # one process compiles
+
 FIRST, LAST = datetime(2023, 1, 5, tzinfo=UTC), datetime(2023, 1, 10, tzinfo=UTC)
 
 
@@ -143,7 +145,7 @@ def test_never_publishes_a_warehouse_without_candles(settings, strategy):
 
 def test_a_run_is_stored_but_not_published_with_a_build_that_no_checks_have_passed(settings, strategy):
     with unit_of_work(settings.paths.build, **settings.warehouse.model_dump()) as warehouse:
-        warehouse.execute("update raw.batches set state = 'landed'")  # what is built now is not what was checked
+        warehouse.execute("update raw.files set state = 'landed'")  # what is built now is not what was checked
     before = settings.paths.published.stat().st_ino
     assert run_backtest(settings, strategy, report=False).is_new
     assert settings.paths.published.stat().st_ino == before

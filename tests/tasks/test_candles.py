@@ -16,6 +16,8 @@ from tasks.stages import build_all, check_all
 from trading.errors import CheckFailed, InputUnusable
 from warehouse.connection import reading, unit_of_work
 
+pytestmark = pytest.mark.xdist_group("heavy")  # one process imports Great Expectations
+
 SERIES = [
     ("BTC/USD", "15m", 17_364),
     ("BTC/USD", "1d", 3_543),
@@ -73,13 +75,51 @@ def test_a_refused_batch_raises_its_rows_and_reaches_nothing(fresh, tmp_path):
     lines[25] = f"{opened_at},1,1,1,1,1,1"
     (inbox / "XBTUSD_15.csv").write_text("\n".join(lines) + "\n", encoding="utf-8")
     batch = land_archive(fresh, inbox)
-    with pytest.raises(CheckFailed, match="no_jump") as raised:
-        validate_batch(fresh, batch)
+    verdict = validate_batch(fresh, batch)
+    assert verdict is not None
+    with pytest.raises(CheckFailed, match=r"(?s)^Batch .* was refused by .*no_jump") as raised:
+        verdict.refuse_failed()
     assert "XBTUSD_15.csv" in str(raised.value)
     build_all(fresh)
     with unit_of_work(fresh.paths.build, **fresh.warehouse.model_dump()) as connection:
         assert connection.execute("select count(*) from marts.candles").fetchall() == [(0,)]
         assert connection.execute("select state from raw.batches").fetchall() == [("refused",)]
+
+
+def test_a_bad_instrument_holds_back_no_other_and_is_judged_again_on_demand(fresh, tmp_path):
+    inbox = tmp_path / "inbox"
+    inbox.mkdir()
+    for name in ("XBTUSD_15.csv", "ETHUSD_15.csv", "ETHUSD_1440.csv"):
+        lines = (fresh.paths.sample / name).read_text(encoding="utf-8").splitlines()[:50]
+        if name == "ETHUSD_15.csv":
+            lines[25] = f"{lines[25].partition(',')[0]},1,1,1,1,1,1"
+        put(inbox / name, "\n".join(lines) + "\n")
+    verdict = validate_batch(fresh, land_archive(fresh, inbox))
+    assert verdict is not None
+    assert verdict.state == "partly"
+    with pytest.raises(CheckFailed, match=r"^ETH/USD of batch .* was refused by"):
+        verdict.refuse_failed()
+    build_all(fresh)
+    assert instruments_and_states(fresh) == (
+        [("BTC/USD", 50)],
+        [("BTC/USD", "validated"), ("ETH/USD", "refused"), ("ETH/USD", "refused")],
+    )
+    assert land_inbox(fresh, inbox).state == "partly"
+    patient = fresh.model_copy(update={"validation": fresh.validation.model_copy(update={"max_jump_ratio": 10_000.0})})
+    again = land_archive(patient, inbox)
+    assert again.already_landed
+    verdict = validate_batch(patient, again)
+    assert verdict is not None
+    assert verdict.state == "validated"
+    build_all(fresh)
+    assert [name for name, _ in instruments_and_states(fresh)[0]] == ["BTC/USD", "ETH/USD"]
+
+
+def instruments_and_states(settings):
+    with unit_of_work(settings.paths.build, **settings.warehouse.model_dump()) as connection:
+        own = "select instrument, count(*) from staging.stg_kraken__candles group by all order by all"
+        files = "select instrument, state from raw.files order by all"
+        return connection.execute(own).fetchall(), connection.execute(files).fetchall()
 
 
 def test_own_columns_are_landed_as_own(fresh, tmp_path):

@@ -1,14 +1,15 @@
-"""What a session decided reaches the people who query it, also when the session did not end well."""
+"""What a session decided reaches the people who query it, also when the session did not end well.
+
+Prefect is imported by the tests that need it: it takes seconds, and collecting this module needs none of it.
+"""
 
 import logging
 import sqlite3
 from pathlib import Path
 
 import pytest
-from prefect.testing.utilities import prefect_test_harness
 
 from config.settings import Settings
-from flows.trade import trade
 from ops.clock import SteppedClock
 from ops.journal import Journal
 from tasks.publication import publish_journals
@@ -18,9 +19,14 @@ from warehouse.connection import reading, unit_of_work
 
 
 @pytest.fixture(scope="module")
-def prefect_server():
+def trade():
+    """The flow, on a Prefect server of this module."""
+    from prefect.testing.utilities import prefect_test_harness
+
     with prefect_test_harness(server_startup_timeout=120):
-        yield
+        from flows.trade import trade
+
+        yield trade
 
 
 def journal(folder: Path, name: str) -> None:
@@ -29,7 +35,7 @@ def journal(folder: Path, name: str) -> None:
 
 def changed_since_its_checks(settings: Settings) -> None:
     with unit_of_work(settings.paths.build, **settings.warehouse.model_dump()) as warehouse:
-        warehouse.execute("update raw.batches set batch_id = batch_id || '-other'")
+        warehouse.execute("update raw.files set file_id = -file_id")
 
 
 def spoilt(path: Path) -> None:
@@ -70,8 +76,7 @@ def test_says_so_when_the_rows_wait_for_a_build_that_passes(settings):
 
 @pytest.mark.deep  # a server of their own takes a while
 @pytest.mark.xdist_group("prefect")
-@pytest.mark.usefixtures("prefect_server")
-def test_a_session_that_halts_has_its_journal_published(settings, caplog):
+def test_a_session_that_halts_has_its_journal_published(settings, trade, caplog):
     path = run_session(settings).journal
     spoilt(path)
     with caplog.at_level(logging.INFO), pytest.raises(TradingHalted, match="can't be replayed"):
@@ -82,8 +87,7 @@ def test_a_session_that_halts_has_its_journal_published(settings, caplog):
 
 @pytest.mark.deep  # a server of their own takes a while
 @pytest.mark.xdist_group("prefect")
-@pytest.mark.usefixtures("prefect_server")
-def test_a_journal_that_cant_be_published_does_not_hide_why_the_session_ended(settings):
+def test_a_journal_that_cant_be_published_does_not_hide_why_the_session_ended(settings, trade):
     settings.paths.build.unlink()
     settings.paths.build.mkdir()
     spoilt(run_session(settings).journal)
@@ -93,8 +97,7 @@ def test_a_journal_that_cant_be_published_does_not_hide_why_the_session_ended(se
 
 @pytest.mark.deep  # a server of their own takes a while
 @pytest.mark.xdist_group("prefect")
-@pytest.mark.usefixtures("prefect_server")
-def test_a_session_that_traded_fails_when_its_journal_cant_be_published(settings):
+def test_a_session_that_traded_fails_when_its_journal_cant_be_published(settings, trade):
     settings.paths.build.unlink()
     settings.paths.build.mkdir()
     with pytest.raises(SetupFailed, match="can't be opened"):

@@ -37,6 +37,8 @@ def landed(warehouse: duckdb.DuckDBPyConnection, tmp_path: Path) -> Callable[...
         columns: dict[str, str] | None = None,
         fetched_at: dt.datetime = FETCHED,
         is_inbox: bool = False,
+        source: str = "kraken",
+        covers: tuple[dt.datetime, dt.datetime] | None = None,
     ) -> BatchReport:
         path = what if isinstance(what, Path) else written(tmp_path / f"inbox{len(list(tmp_path.iterdir()))}", what)
         warehouse.begin()
@@ -44,12 +46,13 @@ def landed(warehouse: duckdb.DuckDBPyConnection, tmp_path: Path) -> Callable[...
             report = land(
                 warehouse,
                 path,
-                source="kraken",
+                source=source,
                 series_of=series_of_file,
                 columns=ColumnMap.of(columns) if columns else None,
                 fetched_at=fetched_at,
                 scratch=tmp_path / "scratch",
                 is_inbox=is_inbox,
+                covers=covers,
             )
         except BaseException:
             warehouse.rollback()

@@ -248,3 +248,8 @@ def test_a_folder_without_candles_says_what_names_must_be_like(tmp_path):
     with pytest.raises(InputUnusable, match=r"like XBTUSD_15\.csv") as raised:
         taken(tmp_path / "inbox", tmp_path)
     assert "prices.csv: its name states no instrument" in str(raised.value)
+
+
+def test_a_file_that_is_taken_away_while_an_inbox_is_looked_at_is_not_there(tmp_path, monkeypatch):
+    monkeypatch.setattr(archives, "_inside", lambda folder: [folder / "XBTUSD_15.csv"])  # listed, and gone since
+    assert not archives.holds_candles(tmp_path, series_of_file, dt.datetime.now(dt.UTC))

@@ -111,8 +111,14 @@ def test_a_value_of_another_type_is_refused(given_values, said):
         values_of(PARAMS, given_values, "x.sql")
 
 
+@pytest.fixture(scope="module")
+def connection():
+    with duckdb.connect() as made:
+        yield made
+
+
 @given(
-    st.fixed_dictionaries(
+    values=st.fixed_dictionaries(
         {
             "a": st.floats(allow_nan=False, allow_infinity=False),
             "b": st.integers(0, 10**9 - 1),
@@ -121,14 +127,13 @@ def test_a_value_of_another_type_is_refused(given_values, said):
         }
     )
 )
-def test_sql_reads_exactly_the_value_that_was_set(values):
-    with duckdb.connect() as connection, parameters_set(connection, values):
+def test_sql_reads_exactly_the_value_that_was_set(connection, values):
+    with parameters_set(connection, values):
         row = connection.execute("select " + ", ".join(f"getvariable('{name}')" for name in values)).fetchone()
     assert row == tuple(values.values())
 
 
-def test_a_value_is_gone_after_the_block_even_when_it_fails():
-    with duckdb.connect() as connection:
-        with pytest.raises(duckdb.Error), parameters_set(connection, {"a": 1.0}):
-            connection.execute("select nonsense")
-        assert connection.execute("select getvariable('a')").fetchone() == (None,)
+def test_a_value_is_gone_after_the_block_even_when_it_fails(connection):
+    with pytest.raises(duckdb.Error), parameters_set(connection, {"a": 1.0}):
+        connection.execute("select nonsense")
+    assert connection.execute("select getvariable('a')").fetchone() == (None,)

@@ -11,7 +11,7 @@ from trading.errors import InputUnusable
 
 NAME = "XBTUSD_15.csv"
 START_S = 1_672_531_200
-STAGING = Path(__file__).parents[2] / "sql" / "staging" / "stg_kraken__candles.sql"
+STAGING = Path(__file__).parents[2] / "sql" / "staging" / "stg_kraken__believed.sql"
 DAY = dt.timedelta(days=1)
 FETCHED = dt.datetime(2026, 11, 22, 12, tzinfo=dt.UTC)
 
@@ -25,7 +25,8 @@ def judged(warehouse):
     """Gives every landed batch a state."""
 
     def judge(state):
-        warehouse.execute("update raw.batches set state = ? where state = 'landed'", [state])
+        for table in ("raw.batches", "raw.files"):
+            warehouse.execute(f"update {table} set state = ? where state = 'landed'", [state])
 
     return judge
 
@@ -296,3 +297,47 @@ def test_a_report_names_what_was_asked_for_not_what_landed_it_before(landed, tmp
     (tmp_path / "mine").mkdir()
     put(tmp_path / "mine" / NAME, line(0, 100).encode())
     assert landed(tmp_path / "mine").sentences[0].startswith("mine holds what batch")
+
+
+def test_a_better_source_is_believed_whichever_came_last(landed, judged, candles):
+    landed({NAME: line(0, 100)}, source="kraken-rest")
+    judged("validated")
+    landed({NAME: line(0, 101)})
+    judged("validated")
+    late = landed({NAME: line(0, 102)}, source="kraken-rest", fetched_at=FETCHED + DAY)
+    judged("validated")
+    assert counts(late) == (1, 0, 0, 1, 0)
+    assert candles() == {0: Decimal(101)}
+
+
+@pytest.mark.parametrize("close", [100, 101])
+def test_a_source_adds_nothing_when_it_repeats_itself_or_says_what_is_believed(close, landed, judged, ask):
+    landed({NAME: line(0, 100)}, source="kraken-rest")
+    judged("validated")
+    landed({NAME: line(0, 101)})
+    judged("validated")
+    again = landed({NAME: line(0, close) + line(1, 100)}, source="kraken-rest", fetched_at=FETCHED + DAY)
+    assert counts(again) == (2, 1, 1, 0, 0)
+    assert ask("select count(*) from raw.candle_rows") == [(3,)]
+
+
+def test_what_a_source_was_asked_for_is_kept_with_its_files(landed, ask):
+    start = dt.datetime.fromtimestamp(START_S, dt.UTC)
+    spans = "select covers_from, covers_until, rows_read, rows_quarantined from raw.files order by file_id"
+    landed({NAME: line(0, 100) + line(2, 100) + "bad\n"})
+    landed({NAME: line(5, 100)}, source="kraken-rest", covers=(start, start + DAY))
+    assert ask(spans) == [
+        (start, start + dt.timedelta(minutes=45), 3, 1),
+        (start, start + DAY, 1, 0),
+    ]
+
+
+def test_a_batch_that_the_checks_refused_in_part_is_judged_again_by_its_own_path_only(landed, warehouse, tmp_path):
+    inbox = tmp_path / "inbox"
+    inbox.mkdir()
+    put(inbox / NAME, line(0, 100).encode())
+    batch = landed(inbox, is_inbox=True)
+    warehouse.execute("update raw.batches set state = 'partly'")
+    assert landed(inbox, is_inbox=True).state == "partly"
+    again = landed(inbox)
+    assert (again.state, again.already_landed, again.batch_id) == ("landed", True, batch.batch_id)

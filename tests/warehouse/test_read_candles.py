@@ -7,7 +7,7 @@ import duckdb
 import polars as pl
 import pytest
 
-from warehouse.candles import read_candles
+from warehouse.replay import Span, read_candles
 
 FIRST = dt.datetime(2023, 1, 1, tzinfo=dt.UTC)
 HOUR = dt.timedelta(hours=1)
@@ -35,23 +35,23 @@ def connection():
 
 
 def test_all_candles_of_the_instruments_come_in_the_order_of_their_closes(connection):
-    frame = read_candles(connection, ["BTC/USD", "ETH/USD"], "1h")
+    frame = read_candles(connection, Span(("BTC/USD", "ETH/USD"), ("1h",)))
     assert frame["instrument"].to_list() == ["BTC/USD", "ETH/USD"] * 4
     assert frame["closed_at"].is_sorted()
     assert set(frame["timeframe"]) == {"1h"}
 
 
 def test_prices_keep_their_decimals_and_times_are_utc(connection):
-    frame = read_candles(connection, ["BTC/USD"], "1h")
+    frame = read_candles(connection, Span(("BTC/USD",), ("1h",)))
     assert frame["volume"][0] == Decimal("1.0000000100")
     assert frame["opened_at"][0] == FIRST
     assert frame.schema["opened_at"] == pl.Datetime("us", "UTC")
 
 
 def test_only_candles_wholly_between_first_and_last_come(connection):
-    frame = read_candles(connection, ["BTC/USD"], "1h", FIRST + HOUR, FIRST + 3 * HOUR)
+    frame = read_candles(connection, Span(("BTC/USD",), ("1h",), FIRST + HOUR, FIRST + 3 * HOUR))
     assert frame["opened_at"].to_list() == [FIRST + HOUR, FIRST + 2 * HOUR]
 
 
 def test_an_unknown_instrument_has_no_candles(connection):
-    assert read_candles(connection, ["XXX/USD"], "1h").is_empty()
+    assert read_candles(connection, Span(("XXX/USD",), ("1h",))).is_empty()

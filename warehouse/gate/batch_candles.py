@@ -28,6 +28,8 @@ _NEW = f"""
     from raw.candle_rows join series_files using (file_id) where is_of_batch
 """
 
+_ALL_NEW = f"select *, true as is_new, true as is_within from ({_NEW})"
+
 # Rows of other validated batches that the batch does not replace: those inside its spans and one beside each end.
 _KEPT = f"""
     with new as ({_NEW}),
@@ -63,43 +65,42 @@ _KEPT = f"""
     from beside anti join new using (series_id, opened_at)
 """
 
-# Two windows more, over millions of rows, would say of a first load what is known.
-_ALL_NEW = "true as is_new, true as is_within, true as was_new, true as was_within"
-_OF_THE_ROW_BEFORE = "lag(is_new) over () as was_new, lag(is_within) over () as was_within"
+# A window without order takes the rows as they come, on one core: so there are as many as there are cores, each with
+# files of its own. Nothing may stand between it and the table: what leaves a join need not keep its order.
+_LANE = """
+    select
+        files.series_id, rows.file_id, files.candle_us, opened_at, open, high, low, close, volume, trades,
+        true as is_new, true as is_within, true as is_judged,
+        case when files.series_id = before.series_id then opened_before end as previous_opened_at,
+        case when files.series_id = before.series_id then close_before end as previous_close
+    from (
+        select
+            *,
+            lag(file_id) over () as file_before,
+            lag(opened_at) over () as opened_before,
+            lag(close) over () as close_before
+        from raw.candle_rows
+        where file_id between {first} and {last}
+    ) as rows
+    join series_files as files on rows.file_id = files.file_id and files.lane = {lane}
+    left join series_files as before on rows.file_before = before.file_id
+"""
 
 
 def take_batch_candles(connection: duckdb.DuckDBPyConnection, batch_id: str) -> None:
-    """Create `temp.batch_candles`, and `temp.batch` with the row of `raw.batches`."""
-    connection.execute("create or replace temp table batch as select * from raw.batches where batch_id = ?", [batch_id])
-    _take_series_files(connection)
-    is_alone = _is_true(connection, "select bool_and(is_of_batch) from series_files")
-    rows = _NEW if is_alone else _KEPT
-    if not (is_alone and _is_in_order(connection)):
-        rows = f"select * from ({rows}) order by series_id, opened_at"
-    # A window without order takes the rows as they come. Sorting them into partitions would double the validation.
+    """Create `temp.batch_candles`, and `temp.batch_files` with the batch's rows of `raw.files`.
+
+    `temp.batch_rows` has the same rows without their names. It is computed anew by whoever reads it when the rows lie
+    in `raw` as they are wanted, as those of a first load do: storing them takes longer than all checks do.
+    """
     connection.execute(
-        f"""
-        create or replace temp table batch_rows as
-        with candles as (
-            {rows}
-        ),
-        beside as (
-            select
-                *,
-                series_id = lag(series_id) over () as has_previous,
-                lag(opened_at) over () as opened_before,
-                lag(close) over () as close_before,
-                {_ALL_NEW if is_alone else _OF_THE_ROW_BEFORE}
-            from candles
-        )
-        select
-            {_VALUES}, is_new, is_within,
-            is_new or (has_previous and was_new) as is_judged,
-            case when has_previous and was_within then opened_before end as previous_opened_at,
-            case when has_previous then close_before end as previous_close
-        from beside
-        """
+        "create or replace temp table batch_files as select * from raw.files where batch_id = ?", [batch_id]
     )
+    _take_series_files(connection)
+    _read_in_lanes(connection)
+    is_alone = _is_true(connection, "select bool_and(is_of_batch) from series_files")
+    if not (is_alone and _is_in_order(connection)):
+        _sort_rows(connection, _ALL_NEW if is_alone else _KEPT)
     # The names come last, so that a check carries them for its offenders only.
     connection.execute(
         """
@@ -112,45 +113,88 @@ def take_batch_candles(connection: duckdb.DuckDBPyConnection, batch_id: str) -> 
 
 def drop_batch_candles(connection: duckdb.DuckDBPyConnection) -> None:
     """Give their memory back."""
-    connection.execute("drop view temp.batch_candles")
-    for table in ("batch_rows", "series_files", "batch"):
+    for view in ("batch_candles", "batch_rows"):
+        connection.execute(f"drop view temp.{view}")
+    for table in ("series_files", "batch_files"):
         connection.execute(f"drop table temp.{table}")
+    connection.execute("drop table if exists temp.sorted_rows")
 
 
 def _take_series_files(connection: duckdb.DuckDBPyConnection) -> None:
-    """Files of the batch, and files of validated batches with the same series; a series is named by its first file."""
+    """Files of the batch, and validated ones of others with the same series; a series is named by its first file.
+
+    `lane` is the same for all files of a series, and all lanes have about as many rows. There are as many as cores.
+    """
     connection.execute(
         """
         create or replace temp table series_files as
         with candidates as (
-            select files.*, files.batch_id = (select batch_id from temp.batch) as is_of_batch
-            from raw.files as files join raw.batches as batches using (batch_id)
-            where batches.state = 'validated' or is_of_batch
+            select *, file_id in (select file_id from temp.batch_files) as is_of_batch
+            from raw.files
+            where state = 'validated' or is_of_batch
+        ),
+        series as (
+            select *, min(file_id) over (partition by instrument, timeframe) as series_id
+            from candidates
+            qualify bool_or(is_of_batch) over (partition by instrument, timeframe)
         )
-        select *, min(file_id) over (partition by instrument, timeframe) as series_id
-        from candidates
-        qualify bool_or(is_of_batch) over (partition by instrument, timeframe)
+        select
+            *,
+            (greatest(sum(rows_read) over (order by series_id), 1) - 1) * current_setting('threads')
+            // greatest(sum(rows_read) over (), 1) as lane
+        from series
         """
     )
 
 
+def _read_in_lanes(connection: duckdb.DuckDBPyConnection) -> None:
+    """Make `temp.batch_rows` a view of the rows as they lie in `raw`."""
+    spans = connection.execute("select lane, min(file_id), max(file_id) from series_files group by lane").fetchall()
+    # A batch may be without a file.
+    lanes = [_LANE.format(lane=lane, first=first, last=last) for lane, first, last in spans or [(0, 0, 0)]]
+    connection.execute(f"create or replace temp view batch_rows as {' union all '.join(lanes)}")
+
+
 def _is_in_order(connection: duckdb.DuckDBPyConnection) -> bool:
-    """Whether the batch's rows lie series by series, and in each by time."""
+    """Whether the rows in `raw` come series by series, nothing of others between them, and in each by time."""
     return _is_true(
         connection,
-        f"""
-        with beside as (
-            select
-                series_id is distinct from lag(series_id) over () as is_first,
-                series_id = lag(series_id) over () and opened_at < lag(opened_at) over () as is_back
-            from ({_NEW})
-        )
+        """
         select
-            count(*) filter (is_back) = 0
-            and count(*) filter (is_first) = (select count(distinct series_id) from series_files)
-        from beside
+            count(*) filter (previous_opened_at is null) = (select count(distinct series_id) from series_files)
+            and count(*) filter (opened_at < previous_opened_at) = 0
+        from batch_rows
         """,
     )
+
+
+def _sort_rows(connection: duckdb.DuckDBPyConnection, rows: str) -> None:
+    """Have `temp.batch_rows` read `rows` in order, from a table."""
+    connection.execute(
+        f"""
+        create or replace temp table sorted_rows as
+        with candles as (
+            select * from ({rows}) order by series_id, opened_at
+        ),
+        beside as (
+            select
+                *,
+                series_id = lag(series_id) over () as has_previous,
+                lag(opened_at) over () as opened_before,
+                lag(close) over () as close_before,
+                lag(is_new) over () as was_new,
+                lag(is_within) over () as was_within
+            from candles
+        )
+        select
+            {_VALUES}, is_new, is_within,
+            is_new or (has_previous and was_new) as is_judged,
+            case when has_previous and was_within then opened_before end as previous_opened_at,
+            case when has_previous then close_before end as previous_close
+        from beside
+        """
+    )
+    connection.execute("create or replace temp view batch_rows as select * from temp.sorted_rows")
 
 
 def _is_true(connection: duckdb.DuckDBPyConnection, query: str) -> bool:

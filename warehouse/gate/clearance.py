@@ -1,22 +1,22 @@
 """Only what has passed its checks is published: they leave a mark, and whatever changes afterwards outdates it.
 
 Building and checking are two units of work, and a batch may be validated in between. The checks then see its candles
-in views, but not what is computed from them. So a build notes which batches it was made of, and counts for no others.
+in views, but not what is computed from them. So a build notes which files it was made of, and counts for no others.
 """
 
 import duckdb
 
 from warehouse import ledger
 
-_NO_BATCH = "select md5('')"
-_BATCHES = """
-    select md5(coalesce(string_agg(batch_id, '|' order by batch_id), '')) from raw.batches where state = 'validated'
+_NO_FILE = "select md5('')"
+_FILES = """
+    select md5(coalesce(string_agg(file_id, '|' order by file_id), '')) from raw.files where state = 'validated'
 """
 
-# All that the checks looked at: which batches count, and what each stage holds. Backtests add rows and change neither.
+# All that the checks looked at: which files count, and what each stage holds. Backtests add rows and change neither.
 _JUDGED = """
     select md5(coalesce(string_agg(part, '|' order by part), '')) from (
-        select batch_id as part from raw.batches where state = 'validated'
+        select concat_ws(' ', 'file', file_id) as part from raw.files where state = 'validated'
         union all
         select concat_ws(' ', stage, recipe, content) from meta.stages
     )
@@ -24,18 +24,18 @@ _JUDGED = """
 
 
 def note_built(connection: duckdb.DuckDBPyConnection) -> None:
-    """Note which batches count. Call it in the transaction of the build."""
-    batches = _BATCHES if ledger.kind_of(connection, "raw.batches") else _NO_BATCH
-    connection.execute(f"create or replace table meta.built as select ({batches}) as batches")
+    """Note which files count. Call it in the transaction of the build."""
+    files = _FILES if ledger.kind_of(connection, "raw.files") else _NO_FILE
+    connection.execute(f"create or replace table meta.built as select ({files}) as files")
 
 
 def clear(connection: duckdb.DuckDBPyConnection) -> bool:
     """Note that the warehouse, as it stands, has passed its checks. Call it in the transaction of the checks.
 
-    False, and nothing is noted, when it was not built from the batches that count by now: it has to be built again.
+    False, and nothing is noted, when it was not built from the files that count by now: it has to be built again.
     """
-    built = "select batches from meta.built" if ledger.kind_of(connection, "meta.built") else _NO_BATCH
-    if connection.execute(f"select ({built}) = ({_BATCHES})").fetchone() != (True,):
+    built = "select files from meta.built" if ledger.kind_of(connection, "meta.built") else _NO_FILE
+    if connection.execute(f"select ({built}) = ({_FILES})").fetchone() != (True,):
         return False
     connection.execute(f"create or replace table meta.cleared as select ({_JUDGED}) as judged")
     return True

@@ -1,7 +1,8 @@
-"""A batch is validated as a whole, or refused as a whole.
+"""The candles of an instrument are validated as a whole, or refused as a whole: one bad one holds up no other.
 
 Every batch passes the SQL checks in `sql/checks/batches/`, which read `temp.batch_candles`; a backfill passes Great
-Expectations too. The verdict is stored with its evidence; the caller commits it before anything is raised.
+Expectations too, in the suite of its source. The verdict is stored with its evidence; the caller commits it before
+anything is raised.
 """
 
 from collections.abc import Mapping
@@ -12,10 +13,11 @@ from pathlib import Path
 import duckdb
 
 from trading.errors import CheckFailed, InputUnusable
-from warehouse.batches import set_state
+from warehouse.batches import State, judge_files
 from warehouse.checks import CheckResult, run_checks
 from warehouse.gate.batch_candles import drop_batch_candles, take_batch_candles
-from warehouse.gate.suites import SUITE, Gate, examine
+from warehouse.gate.candle_suites import suite_of
+from warehouse.gate.suites import Gate, examine, measure, store
 
 
 @dataclass(frozen=True)
@@ -23,6 +25,7 @@ class Verdict:
     """What validation found of one batch."""
 
     batch_id: str
+    state: State
     results: tuple[CheckResult, ...]
     docs: Path | None  # index of the Data Docs of a backfill
 
@@ -35,10 +38,13 @@ class Verdict:
         return not self.failed
 
     def refuse_failed(self) -> None:
-        """Raise CheckFailed, with the offending rows, when the batch was refused."""
+        """Raise CheckFailed, with the offending rows, when the batch or a part of it was refused."""
         if self.failed:
             said = [f"{result.name}: {result.offenders:,} offender(s)\n{result.detail}" for result in self.failed]
-            raise CheckFailed("\n".join([f"Batch {self.batch_id} was refused by {len(said)} check(s).", *said]))
+            refused = refused_by(self.failed)
+            part = f"{', '.join(sorted(refused or ()))} of batch"
+            what = f"{'Batch' if self.state == 'refused' else part} {self.batch_id}"
+            raise CheckFailed("\n".join([f"{what} was refused by {len(said)} check(s).", *said]))
 
 
 def validate(
@@ -50,34 +56,30 @@ def validate(
     checked_at: datetime,
     gate: Gate | None,
 ) -> Verdict:
-    """Judge a landed batch and store the verdict: `validated` or `refused`. `gate` is Great Expectations' part.
+    """Judge a landed batch, instrument by instrument, and store the verdict. `gate` is Great Expectations' part.
 
     Raises:
         InputUnusable: there is no such batch.
     """
-    if connection.execute("select 1 from raw.batches where batch_id = ?", [batch_id]).fetchone() is None:
+    source = connection.execute("select source from raw.batches where batch_id = ?", [batch_id]).fetchone()
+    if source is None:
         raise InputUnusable(f"There is no batch {batch_id!r}; `from raw.batches` lists those there are.")
     take_batch_candles(connection, batch_id)
     results = run_checks(connection, checks, run=batch_id, checked_at=checked_at, params=thresholds)
     docs = None
     if gate is not None:
-        expected, docs = examine(gate, connection, batch_id, thresholds)
-        _store(connection, batch_id, expected, checked_at)
-        results += expected
+        examined, docs = examine(gate, batch_id, [measure(connection, suite_of(source[0]))], thresholds)
+        store(connection, batch_id, examined, checked_at)
+        results += tuple(result for each in examined for result in each.results)
     drop_batch_candles(connection)
-    verdict = Verdict(batch_id, results, docs)
-    refusals = ", ".join(result.name for result in verdict.failed)
-    set_state(connection, batch_id, "validated" if verdict.passed else "refused", refusals)
-    return verdict
+    failed = tuple(result for result in results if not result.passed)
+    detail = ", ".join(result.name for result in failed)
+    state = judge_files(connection, batch_id, refused_by(failed), detail)
+    return Verdict(batch_id, state, results, docs)
 
 
-def _store(
-    connection: duckdb.DuckDBPyConnection, batch_id: str, results: tuple[CheckResult, ...], checked_at: datetime
-) -> None:
-    connection.executemany(
-        "insert into checks.results values (?, ?, ?, ?, ?, ?, ?)",
-        [
-            (batch_id, SUITE, result.name, result.passed, result.offenders, result.detail, checked_at)
-            for result in results
-        ],
-    )
+def refused_by(failed: tuple[CheckResult, ...]) -> frozenset[str] | None:
+    """The instruments that did not pass some check; None when a check does not say which."""
+    named = [result.instruments for result in failed]
+    known = [instruments for instruments in named if instruments is not None]
+    return frozenset().union(*known) if len(known) == len(named) else None

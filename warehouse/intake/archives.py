@@ -151,11 +151,20 @@ def _settled(paths: list[Path], folder: Path, settled_at: datetime | None) -> tu
     if settled_at is None:
         return paths, ()
     look_s = settled_at.timestamp()
-    is_settled = {path: abs(look_s - path.stat().st_mtime) >= SETTLING_S for path in paths}
-    names = [str(path.relative_to(folder)) for path in paths if not is_settled[path]]
-    return [path for path in paths if is_settled[path]], tuple(
+    written_s = {path: _written_s(path) for path in paths}
+    is_settled = {path: abs(look_s - at_s) >= SETTLING_S for path, at_s in written_s.items() if at_s is not None}
+    names = [str(path.relative_to(folder)) for path, is_at_rest in is_settled.items() if not is_at_rest]
+    return [path for path, is_at_rest in is_settled.items() if is_at_rest], tuple(
         f"{name} was written to within the last minute; left for the next look." for name in names
     )
+
+
+def _written_s(path: Path) -> float | None:
+    """When a file was last written to; None when it was taken away since it was listed."""
+    try:
+        return path.stat().st_mtime
+    except FileNotFoundError:
+        return None
 
 
 def _is_table(path: Path) -> bool:

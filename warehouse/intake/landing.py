@@ -56,26 +56,29 @@ def land(
     fetched_at: datetime,
     scratch: Path,
     is_inbox: bool = False,
+    covers: tuple[datetime, datetime] | None = None,
 ) -> BatchReport:
     """Land what lies at `path`: a CSV file, a zip, or a folder of either, chosen by the rules of `archives`.
 
     `series_of` reads instrument and timeframe off a file's name. Content that an earlier batch has landed is not
     landed twice: a report of that batch comes back, with `already_landed`. Files that can't be used are `refusals` of
     the report: the caller commits, and then raises them. Of an inbox, a file that was written to within the last minute
-    is left for the next look, and what was refused before is not tried again.
+    is left for the next look, and what was refused before is not tried again; of anything else, a batch of which the
+    checks have refused a part is judged again. `covers` is the span that the source was asked for, begin and end: an
+    interval in it that has no candle had none at the source. Without it, that holds as far as a file's candles reach.
 
     Raises:
         NothingToLand: there is nothing that could be landed or refused. Nothing was written.
         InputUnusable: the column map states a timeframe that there is not.
         SetupFailed: no room to unpack a zip.
     """
-    origin = Origin(path, source, columns, fetched_at)
+    origin = Origin(path, source, columns, fetched_at, covers)
     settled_at = fetched_at if is_inbox else None
     with archives.opened(path, _stated_first(series_of, columns), scratch, settled_at) as archive:
         found = _examine(connection, origin, archive, is_retried=not is_inbox)
         earlier = _earlier(connection, origin, found.files)
         if not found.files or earlier is not None:
-            return _no_news(origin, earlier, found)
+            return _no_news(origin, earlier, found, is_retried=not is_inbox)
         reading = _read(connection, found.files, round(fetched_at.timestamp() * 1_000_000))
     report = _landed(connection, origin, found, reading)
     for table in STAGED:
@@ -169,13 +172,14 @@ def _leave_known_out(
 
 
 def _earlier(connection: duckdb.DuckDBPyConnection, origin: Origin, files: Sequence[Surveyed]) -> BatchReport | None:
-    return find_batch(connection, content_hash(files, origin.columns), origin.path)
+    return find_batch(connection, content_hash(files, origin), origin.path)
 
 
-def _no_news(origin: Origin, earlier: BatchReport | None, found: _Found) -> BatchReport:
+def _no_news(origin: Origin, earlier: BatchReport | None, found: _Found, *, is_retried: bool = False) -> BatchReport:
     """The report when no row is landed: on the batch that landed all of it before, or on refusals alone."""
     if earlier is not None:
-        return replace(earlier, skipped=found.skipped, refusals=found.refusals)
+        state = "landed" if is_retried and earlier.state == "partly" else earlier.state
+        return replace(earlier, state=state, skipped=found.skipped, refusals=found.refusals)
     if not found.refusals:
         raise NothingToLand(f"Nothing of {origin.path} was landed. {' '.join(found.skipped)}")
     return BatchReport(
@@ -238,9 +242,9 @@ def _landed(connection: duckdb.DuckDBPyConnection, origin: Origin, found: _Found
     earlier = _earlier(connection, origin, files)
     if not files or earlier is not None:
         return _no_news(origin, earlier, found)
-    content = content_hash(files, origin.columns)
+    content = content_hash(files, origin)
     forget_refused(connection, content)
-    _compare_with_landed(connection)
+    _compare_with_landed(connection, origin.source)
     reports = _file_reports(connection, files, reading.unsorted, reading.agreeing)
     report = _batch_report(connection, origin, content, reports, found)
     _write(connection, origin, report, content, files)
@@ -254,8 +258,11 @@ def _count(connection: duckdb.DuckDBPyConnection, table: str) -> int:
     return count
 
 
-def _compare_with_landed(connection: duckdb.DuckDBPyConnection) -> None:
-    """Fill `temp.known`: incoming rows whose candle is in `raw` already; whether a validated batch says the same."""
+def _compare_with_landed(connection: duckdb.DuckDBPyConnection, source: str) -> None:
+    """Fill `temp.known`: incoming rows whose candle is in `raw` already; whether that says the same.
+
+    It does when what the same source has said last, or what is believed, is the same.
+    """
     connection.execute(
         "create or replace temp table known"
         " (file_id integer, opened_at timestamptz, is_same boolean, is_validated boolean)"
@@ -263,8 +270,8 @@ def _compare_with_landed(connection: duckdb.DuckDBPyConnection) -> None:
     connection.execute(
         """
         create or replace temp table rivals as
-        select file_id, instrument, timeframe, state
-        from raw.files join raw.batches using (batch_id) semi join sources using (instrument, timeframe)
+        select file_id, instrument, timeframe, source, state
+        from raw.files semi join sources using (instrument, timeframe)
         where state <> 'refused'
         """
     )
@@ -274,20 +281,22 @@ def _compare_with_landed(connection: duckdb.DuckDBPyConnection) -> None:
         f"""
         insert into known
         with landed as (
-            select instrument, timeframe, opened_at, {SAME_VALUES} as landed_values, file_id, state
-            from raw.candle_rows join rivals using (file_id)
+            select instrument, timeframe, opened_at, {SAME_VALUES} as landed_values, file_id, source, state, precedence
+            from raw.candle_rows join rivals using (file_id) left join raw.sources using (source)
         ),
         newest as (
             select
                 instrument, timeframe, opened_at,
-                arg_max(landed_values, file_id) filter (state = 'validated') as validated_values
+                arg_max(landed_values, file_id) filter (state = 'validated' and source = $source) as said,
+                arg_max(landed_values, (coalesce(precedence, 0), file_id)) filter (state = 'validated') as believed
             from landed group by all
         )
         select
-            incoming.file_id, incoming.opened_at, coalesce(validated_values = {SAME_VALUES}, false) as is_same,
-            validated_values is not null as is_validated
+            incoming.file_id, incoming.opened_at,
+            coalesce({SAME_VALUES} in (said, believed), false) as is_same, believed is not null as is_validated
         from incoming join sources using (file_id) join newest using (instrument, timeframe, opened_at)
-        """
+        """,
+        {"source": source},
     )
 
 
@@ -390,6 +399,7 @@ def _write(
         )
     else:
         connection.execute(f"insert into raw.candle_rows select {values}, false from incoming")
-    keep_lines(connection, origin, report.batch_id, [file.file_id for file in files])
+    rows_read = {file.file_id: told.rows_read for file, told in zip(files, report.files, strict=True)}
+    keep_lines(connection, origin, report.batch_id, rows_read, "landed")
     for table in ("rivals", "known"):
         connection.execute(f"drop table temp.{table}")

@@ -11,6 +11,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal, Self
 
+import numpy as np
+
 from trading.errors import InputUnusable
 
 TimeUnit = Literal["seconds", "milliseconds", "microseconds", "text"]
@@ -23,13 +25,14 @@ OTHER_NAMES = {
 }
 DELIMITERS = ",;\t|"
 HEAD_BYTES = 65_536
-CHUNK_BYTES = 1 << 20
+CHUNK_BYTES = 1 << 18  # larger ones are mapped anew for each pass over them, which doubles its time
 BOM = b"\xef\xbb\xbf"
 
 # Bytes of a file whose every field is a plain number. Text, quotes, exponents, spaces: read with more care, slower.
-_PLAIN = b"0123456789.-\r\n"
-_DIGITS_TO_ZERO = bytes.maketrans(b"0123456789", b"0" * 10)
-_TOO_FINE = b"." + 11 * b"0"  # a regular expression takes twice as long
+_PLAIN = b".-\r\n"  # and digits
+_DIGITS = b"0123456789"
+_OTHER = b"x"
+_TOO_FINE = b"." + 11 * b"0"  # with every digit as 0; a regular expression takes twice as long
 _NUMBER = re.compile(r"[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?")
 
 
@@ -177,18 +180,29 @@ UNITS: dict[TimeUnit, tuple[int, int, int]] = {
 
 def _scan(path: Path, layout: Layout) -> tuple[str, int, bool, bool]:
     digest = hashlib.sha256()
-    plain_bytes = _PLAIN + layout.delimiter.encode()
+    kinds = _kinds(layout.delimiter)
     lines, is_plain, tail = 0, not layout.refusal and layout.unit != "text", b""
     with path.open("rb") as file:
         if layout.has_header:
             digest.update(file.readline(HEAD_BYTES))
         while chunk := file.read(CHUNK_BYTES):
             digest.update(chunk)
-            lines += chunk.count(b"\n")
-            # The last bytes of the chunk before, for a number that lies across both.
-            is_plain = is_plain and not (
-                chunk.translate(None, plain_bytes) or _TOO_FINE in (tail + chunk).translate(_DIGITS_TO_ZERO)
-            )
+            lines += _line_ends(chunk)
+            if is_plain:
+                # With the last bytes of the chunk before, for a number that lies across both.
+                seen = (tail + chunk).translate(kinds)
+                is_plain = _OTHER not in seen and _TOO_FINE not in seen
             tail = (tail + chunk)[-12:]
     is_cut = bool(tail) and not tail.endswith(b"\n")
     return digest.hexdigest(), lines + is_cut, is_plain, is_cut
+
+
+def _kinds(delimiter: str) -> bytes:
+    """A translation of bytes: every digit to 0, every byte that no plain file has to `_OTHER`."""
+    kept = _PLAIN + delimiter.encode()
+    return bytes(ord("0") if byte in _DIGITS else byte if byte in kept else ord(_OTHER) for byte in range(256))
+
+
+def _line_ends(chunk: bytes) -> int:
+    # `bytes.count` takes three times as long.
+    return int(np.count_nonzero(np.frombuffer(chunk, np.uint8) == ord("\n")))

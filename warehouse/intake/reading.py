@@ -92,12 +92,11 @@ def _layout_order(file: Surveyed) -> tuple[str, bool, tuple[str, ...], str, int]
 
 
 def _read_fast(connection: duckdb.DuckDBPyConnection, layout: Layout, files: list[Surveyed]) -> None:
-    # A time as text, so that its length shows a fraction that a cast would round. Trades with as many decimals as a
-    # plain file may have, for the same reason.
-    types = dict.fromkeys((*PRICES, "trades"), PRICE) | {"opened_at": "varchar", "volume": "varchar"}
+    # Times and trades as text, which shows a fraction that a cast would round.
+    types = dict.fromkeys(PRICES, PRICE)
     columns = {field or f"unread_{place}": types.get(field, "varchar") for place, field in enumerate(layout.fields)}
     lowest, beyond, us = UNITS[layout.unit]
-    trades = "case when trades % 1 = 0 then trades::bigint end" if "trades" in columns else "null::bigint"
+    trades = "whole_trades(trades)" if "trades" in columns else "null::bigint"
     connection.execute(
         f"""
         insert into incoming

@@ -4,10 +4,11 @@ is lost, and the same content is known when it is met again.
 
 import hashlib
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from datetime import datetime
 from pathlib import Path
+from typing import Literal
 
 import duckdb
 
@@ -29,6 +30,7 @@ class Origin:
     source: str
     columns: ColumnMap | None
     fetched_at: datetime
+    covers: tuple[datetime, datetime] | None  # what the source was asked for; None: as far as its candles reach
 
     def batch_id(self, content: str) -> str:
         return f"{self.fetched_at:%Y%m%dT%H%M%S}-{content[:8]}"
@@ -38,10 +40,19 @@ class Origin:
         return self.path / name if self.path.is_dir() or not name else self.path.parent / name
 
 
-def content_hash(files: Sequence[Surveyed], columns: ColumnMap | None) -> str:
-    """Hash of what is landed: bytes, series and how columns are read, wherever the files lie."""
+def content_hash(files: Sequence[Surveyed], origin: Origin) -> str:
+    """Hash of what is landed: bytes, series and how columns are read, wherever the files lie.
+
+    What a source was asked for is part of what it says, and of who says it: the same candles told of a longer span are
+    news.
+    """
     parts = [(file.source.instrument, file.source.timeframe, file.survey.digest) for file in files]
-    content = {"files": sorted(parts), "columns": asdict(columns) if columns else None}
+    content: dict[str, object] = {
+        "files": sorted(parts),
+        "columns": asdict(origin.columns) if origin.columns else None,
+    }
+    if origin.covers:
+        content |= {"source": origin.source, "covers": [at.isoformat() for at in origin.covers]}
     return hashlib.sha256(json.dumps(content).encode()).hexdigest()
 
 
@@ -57,7 +68,7 @@ def known_refusal(
     connection: duckdb.DuckDBPyConnection, origin: Origin, files: Sequence[Surveyed], name: str
 ) -> Refusal | None:
     """The refusal of some files together, which `name` stands for, by an earlier landing."""
-    return _find_refusal(connection, origin, content_hash(files, origin.columns), name)
+    return _find_refusal(connection, origin, content_hash(files, origin), name)
 
 
 def refuse_unopened(
@@ -76,7 +87,7 @@ def refuse_files(connection: duckdb.DuckDBPyConnection, origin: Origin, files: S
     """Record files that were read in vain; their lines go from `temp.rejected` to quarantine."""
     alike: dict[str, list[Surveyed]] = {}
     for file in files:
-        alike.setdefault(content_hash([file], origin.columns), []).append(file)
+        alike.setdefault(content_hash([file], origin), []).append(file)
     return [_refused(connection, origin, group[0].source.name, group) for group in alike.values()]
 
 
@@ -85,18 +96,50 @@ def refuse_together(connection: duckdb.DuckDBPyConnection, origin: Origin, files
     return _refused(connection, origin, "", files)
 
 
-def keep_lines(connection: duckdb.DuckDBPyConnection, origin: Origin, batch_id: str, numbers: Sequence[int]) -> None:
-    """Write the rows of `raw.files` and `raw.quarantine` of some files that were read."""
+def keep_lines(
+    connection: duckdb.DuckDBPyConnection,
+    origin: Origin,
+    batch_id: str,
+    rows_read: Mapping[int, int],
+    state: Literal["landed", "refused"],
+) -> None:
+    """Write the rows of `raw.files` and `raw.quarantine` of some files, by number with the rows that were read."""
     batch = {
         "batch_id": batch_id,
         "source": origin.source,
         "fetched_at": origin.fetched_at,
-        "numbers": list(numbers),
+        "numbers": list(rows_read),
     }
+    covers_from, covers_until = origin.covers or (None, None)
     connection.execute(
-        "insert into raw.files select file_id, $batch_id, $source, name, instrument, timeframe, candle_us, $fetched_at"
-        " from sources where list_contains($numbers, file_id)",
-        batch,
+        """
+        insert into raw.files
+        with counted as (
+            select unnest($numbers::integer[]) as file_id, unnest($rows_read::bigint[]) as rows_read
+        ),
+        spans as (
+            select file_id, min(opened_at) as first_at, max(opened_at) as last_at from incoming group by file_id
+        ),
+        bad as (
+            select file_id, count(*) as bad_rows from rejected group by file_id
+        )
+        select
+            file_id, $batch_id, $source, name, instrument, timeframe, candle_us, $fetched_at, $state,
+            coalesce($covers_from::timestamptz, first_at),
+            coalesce($covers_until::timestamptz, make_timestamptz(epoch_us(last_at) + candle_us)),
+            rows_read, coalesce(bad_rows, 0)
+        from counted
+        join sources using (file_id)
+        left join spans using (file_id)
+        left join bad using (file_id)
+        """,
+        {
+            **batch,
+            "state": state,
+            "rows_read": list(rows_read.values()),
+            "covers_from": covers_from,
+            "covers_until": covers_until,
+        },
     )
     connection.execute(
         """
@@ -154,8 +197,10 @@ def _refused(connection: duckdb.DuckDBPyConnection, origin: Origin, name: str, f
     numbers = [file.file_id for file in files]
     lines = _count_rejected(connection, numbers)
     reason = f"There is no usable candle in it. {' '.join(first_rejects(connection, SHOWN_REASONS, numbers))}".strip()
-    refusal = _recorded(connection, origin, name, content_hash(files, origin.columns), reason, lines)
-    keep_lines(connection, origin, refusal.batch_id, numbers)
+    refusal = _recorded(connection, origin, name, content_hash(files, origin), reason, lines)
+    rejected = dict(connection.execute("select file_id, count(*) from rejected group by file_id").fetchall())
+    rows_read = {number: rejected.get(number, 0) for number in numbers}
+    keep_lines(connection, origin, refusal.batch_id, rows_read, "refused")
     for table in STAGED:
         connection.execute(f"delete from temp.{table} where list_contains(?, file_id)", [numbers])
     return refusal

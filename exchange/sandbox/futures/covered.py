@@ -30,7 +30,11 @@ REST = (
     Coverage("GET /api/charts/v1/", "covered"),
     Coverage("GET /api/charts/v1/{tick}", "covered"),
     Coverage("GET /api/charts/v1/{tick}/{symbol}", "covered"),
-    Coverage("GET /api/charts/v1/{tick}/{symbol}/{resolution}", "covered", "intervals without trades are absent"),
+    Coverage(
+        "GET /api/charts/v1/{tick}/{symbol}/{resolution}",
+        "covered",
+        "of trades, intervals without one are absent; of mark and spot, every interval is there",
+    ),
     Coverage("GET /api/charts/v1/analytics/{symbol}/{type}", "not", "no analytics"),
     Coverage("GET /api/charts/v1/analytics/liquidity-pool", "not", "no analytics"),
     Coverage("/derivatives/api/v3: orders, positions, fills, accounts, preferences, transfers", "not", _KEYLESS),

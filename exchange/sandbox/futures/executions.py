@@ -6,6 +6,7 @@ from binascii import Error as NoBase64
 from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
+import numpy as np
 from aiohttp import web
 
 from exchange.sandbox.futures import replies
@@ -14,10 +15,11 @@ from exchange.sandbox.futures.replies import answering
 from exchange.sandbox.futures.trades import Trade, execution, rows
 from exchange.sandbox.market.facts import Contract
 from exchange.sandbox.market.model import END_OF_TIME_NS
-from exchange.sandbox.units import MINUTE_NS, MS_NS
+from exchange.sandbox.units import MS_NS
 from exchange.sandbox.venue import Venue
 
-PAGE = 1_000
+PAGE = 1_000  # at most: a higher `count` is a wish, "the upper bound is determined by a global limit"
+NEXT_PAGE_HEADER = "Next-Continuation-Token"  # where the documents have it; recorded replies have it in the body
 WHOLE = re.compile(r"\d{1,15}", re.ASCII)
 TOKEN = re.compile(rb"\d{1,16}/(\d{1,19})", re.ASCII)
 
@@ -58,8 +60,9 @@ class _History:
         span = self._span(await replies.arguments(request))
         trades = self._page(contract, span)
         elements = self._elements(contract, trades)
-        more = {"continuationToken": _token(trades[-1])} if len(trades) == span.limit else {}
-        return replies.plain({"elements": elements, "len": len(elements), **more})
+        page = replies.plain({"elements": elements, "len": len(elements), **_more(trades, span, "continuationToken")})
+        page.headers.update(_more(trades, span, NEXT_PAGE_HEADER))
+        return page
 
     async def private(self, _: web.Request) -> web.Response:
         return replies.word(self._venue.now_ns(), "authenticationError")
@@ -90,12 +93,9 @@ class _History:
         return [trade for trade in newest if trade.time_ns >= span.since_ns][::-1]
 
     def _elements(self, contract: Contract, trades: Sequence[Trade]) -> list[Row]:
-        if not trades:
-            return []
-        first_ns, last_ns = sorted(trade.time_ns // MINUTE_NS * MINUTE_NS for trade in (trades[0], trades[-1]))
-        bars, _ = self._venue.market.mark_bars(contract.symbol, 1, first_ns, last_ns, len(trades), False)
-        marks_usd = {bar.opened_ns // MINUTE_NS: bar.close for bar in bars}
-        return [execution(contract, trade, marks_usd[trade.time_ns // MINUTE_NS]) for trade in trades]
+        times_ns = np.array([trade.time_ns for trade in trades], np.int64)
+        marks_usd = self._venue.market.marks_at(contract.symbol, times_ns).tolist()
+        return [execution(contract, trade, mark_usd) for trade, mark_usd in zip(trades, marks_usd, strict=True)]
 
     def _whole(self, asked: Mapping[str, str], name: str, default: int) -> int:
         value = asked.get(name)
@@ -116,6 +116,11 @@ class _History:
 
     def _invalid(self, argument: str) -> replies.Refusal:
         return replies.Refusal(replies.invalid(self._venue.now_ns(), argument))
+
+
+def _more(trades: Sequence[Trade], span: Span, name: str) -> dict[str, str]:
+    """The token of the next page by its name, if there may be one."""
+    return {name: _token(trades[-1])} if len(trades) == span.limit else {}
 
 
 def _token(last: Trade) -> str:

@@ -76,6 +76,8 @@ class FuturesFeed:
 
     def publish(self, instant: Instant) -> None:
         """Send what the instant printed: trades, candles, books. Called right after the market moved."""
+        if not self._subscribers:
+            return
         for moment in instant.moments:
             if moment.instrument in self._contracts:
                 self._print(self._contracts[moment.instrument], moment)

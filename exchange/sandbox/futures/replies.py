@@ -12,6 +12,7 @@ import orjson
 from aiohttp import web
 
 from exchange.sandbox.venue import MAINTENANCE, Venue
+from exchange.sandbox.wire.edge import turned_away
 from exchange.sandbox.wire.numbers import rfc3339
 
 MILLISECONDS = 3  # fractional digits of serverTime
@@ -72,9 +73,7 @@ def invalid(now_ns: int, argument: str) -> web.Response:
 
 def edge_closed() -> web.Response:
     """What the edge in front of the venue says for a service that is down: a page, where clients expect JSON."""
-    return web.Response(
-        status=503, text="<html><body><h1>503 Service Unavailable</h1></body></html>", content_type="text/html"
-    )
+    return turned_away(503, "Service Unavailable")
 
 
 def not_found(now_ns: int) -> web.Response:

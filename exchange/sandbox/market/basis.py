@@ -1,7 +1,8 @@
 """What lies between a perpetual and its index: premium, mark, funding. Functions of the seed and the time alone.
 
 index = last spot price. premium = where the perpetual trades over the index: 0.01 percent, around which it wanders on
-four scales. mark = index and the premium without its quickest part (the venue smooths, with a constant not known).
+four scales. mark = index and the premium without its quickest part (the venue smooths, with a constant not known) as
+they were when the index moved last: without trades both stand still.
 Relative funding of an hour = mean premium of the hour before / 8, at most 0.5 percent either way.
 """
 

@@ -2,7 +2,7 @@
 
 The last trade was at the best price of the side that its taker took from. The spread is one point, sometimes two or
 three. Away from the best, something rests at every second price by chance, more at round ones, and it is another
-quantity every five minutes. So most of the book stays as it was from one moment to the next.
+quantity every five minutes. It depends on nothing else: most of the book stays as it was from one moment to the next.
 """
 
 from typing import NamedTuple
@@ -15,17 +15,17 @@ from exchange.sandbox.units import MINUTE_NS
 
 REFRESHED_NS = 5 * MINUTE_NS
 WIDEST_SPREAD = 3
-SMALLEST, LARGEST = 0.02, 2.02  # of the typical quantity
+SMALLEST, LARGEST = 0.02, 2.02  # of the typical turnover
 ROUND_PRICES = (10, 100)  # points; at each kind three times more rests than at the others
 
 
 class Touch(NamedTuple):
-    """What a book hangs on: the last trade and what usually rests at one price."""
+    """What a book hangs on: the last trade and what usually rests at one price, as price times quantity."""
 
     last: int
     is_buy: bool
     at_ns: int
-    typical_quantity: int
+    typical_turnover: float
 
 
 def book_of(key: int, touch: Touch, depth: int) -> Book:
@@ -59,7 +59,7 @@ def _level(key: int, price: int, touch: Touch) -> Level:
     chance = draw(key, price)
     turn = (touch.at_ns + chance % REFRESHED_NS) // REFRESHED_NS
     size = unit(draw(chance, turn))
-    quantity = touch.typical_quantity * (SMALLEST + (LARGEST - SMALLEST) * (size * size * size))
+    quantity = touch.typical_turnover / price * (SMALLEST + (LARGEST - SMALLEST) * (size * size * size))
     for points in ROUND_PRICES:
         quantity *= 1 if price % points else 3
     return Level(price, max(round(quantity), 1))
@@ -68,7 +68,7 @@ def _level(key: int, price: int, touch: Touch) -> Level:
 def _quantities(prices: Integers, chances: Keys, touch: Touch) -> list[int]:
     turns = (touch.at_ns + (chances % np.uint64(REFRESHED_NS)).astype(np.int64)) // REFRESHED_NS
     size = units(draws(chances, turns))
-    quantities = touch.typical_quantity * (SMALLEST + (LARGEST - SMALLEST) * (size * size * size))
+    quantities = touch.typical_turnover / prices * (SMALLEST + (LARGEST - SMALLEST) * (size * size * size))
     for points in ROUND_PRICES:
         quantities *= np.where(prices % points, 1, 3)
     whole: list[int] = np.maximum(np.rint(quantities).astype(np.int64), 1).tolist()

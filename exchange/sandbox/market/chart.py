@@ -1,27 +1,30 @@
-"""What a tape has printed, added up: bars of any interval, prices at given times, the last 24 hours."""
+"""What a tape has printed, added up: bars of any interval, prices at given times, the last 24 hours.
+
+A `Chart` is one of trades, with a hole where nothing traded; a `Curve` one of a price that is always there.
+"""
 
 from collections import deque
 
 import numpy as np
 
-from exchange.sandbox.market.bars import Rows, as_bars, extended, grouped, joined, zero_bar
+from exchange.sandbox.market.bars import NO_ROWS, Rows, as_bars, extended, grouped, joined, zero_bar
 from exchange.sandbox.market.model import END_OF_TIME_NS, Bar, Day, Integers
 from exchange.sandbox.market.noise import Floats
-from exchange.sandbox.market.tape import Tape
+from exchange.sandbox.market.tape import SeenTape, Tape
 from exchange.sandbox.units import DAY_NS, HOUR_NS, MINUTE_NS
 
 
 class Chart:
     """Bars of one tape. Those that run are kept up to date once they have been asked for."""
 
-    def __init__(self, tape: Tape) -> None:
+    def __init__(self, tape: SeenTape) -> None:
         self._tape = tape
         self._running: dict[int, Bar] = {}  # by minutes
         self._day: RollingDay | None = None
 
     def keep_up(self) -> None:
-        """Take the moment that the tape printed last. To be called after each."""
-        if not self._running and self._day is None:
+        """Take the moment that the tape printed last. To be called after each of the path, in a halt too."""
+        if (not self._running and self._day is None) or self._tape.is_halted:
             return
         more = self._tape.just_shown_bar()
         for minutes, bar in self._running.items():
@@ -35,19 +38,7 @@ class Chart:
 
         Intervals without trades are left out.
         """
-        tape, span_ns = self._tape, minutes * MINUTE_NS
-        from_ns, to_ns = max(from_ns, 0), min(to_ns, END_OF_TIME_NS)
-        first_ns, end_ns = -(-from_ns // span_ns) * span_ns, (to_ns // span_ns + 1) * span_ns
-        is_whole = span_ns % tape.span_ns == 0  # a bar is made of whole candles; else of a part of one
-        start, stop = tape.number_at(first_ns if is_whole else first_ns - tape.span_ns + 1), tape.number_at(end_ns)
-        most = (limit + 2) * max(span_ns // tape.span_ns, 1)  # enough candles for one bar more than `limit`
-        start, stop = (max(start, stop - most), stop) if newest else (start, min(stop, start + most))
-        bars = grouped(tape.candle_rows(start, stop) if is_whole else tape.moment_rows(start, stop), span_ns)
-        first, last = np.searchsorted(bars.at_ns, [first_ns, end_ns]).tolist()
-        more = last - first > limit
-        if more:
-            first, last = (last - limit, last) if newest else (first, first + limit)
-        return bars.part(first, last), more
+        return _bars_between(self._tape, (from_ns, to_ns), minutes, limit, newest)
 
     def running_bar(self, minutes: int, now_ns: int) -> Bar:
         """The bar of the interval that runs now. Kept up to date from the first time it is asked for."""
@@ -63,24 +54,7 @@ class Chart:
 
     def close_before(self, at_ns: int) -> int | None:
         """Price of the last trade before the interval that begins at `at_ns`; None when there was none."""
-        number = self._tape.number_at(at_ns)
-        rows = self._tape.moment_rows(max(number - 2, 0), number)  # the first moment of a candle may come after `at_ns`
-        before = int(np.searchsorted(rows.at_ns, at_ns))
-        return int(rows.close[before - 1]) if before else None
-
-    def prices_at(self, at_ns: Integers) -> Floats:
-        """Price of the last trade before each of these ascending times, full hours; of the first one before that."""
-        start = max(self._tape.number_at(int(at_ns[0])) - 2, 0)
-        is_fine = HOUR_NS % self._tape.span_ns == 0
-        rows = self._candle_ends(start) if is_fine else self._tape.moment_rows(start, self._tape.candles)
-        place = np.searchsorted(rows.at_ns, at_ns) - 1
-        return rows.close[np.maximum(place, 0)].astype(np.float64)
-
-    def _candle_ends(self, start: int) -> Rows:
-        """Candles by the time after which they have their close."""
-        tape = self._tape
-        closed = tape.candle_rows(start, tape.closed)
-        return joined([closed._replace(at_ns=closed.at_ns + tape.span_ns - 1), tape.shown_rows(tape.closed)])
+        return _close_before(self._tape, at_ns)
 
     def last_day(self, now_ns: int) -> Day:
         """The last 24 hours, moment by moment. Kept up to date from the first time it is asked for."""
@@ -90,6 +64,56 @@ class Chart:
             for bar in as_bars(self._tape.moment_rows(start, self._tape.candles)):
                 self._day.add(bar)
         return self._day.at(now_ns, self._tape.last_price())
+
+
+class Curve:
+    """The price that a whole path shows, halts or not: from its first trade on there is one at every time."""
+
+    def __init__(self, path: Tape) -> None:
+        self._path = path
+
+    def bars_between(
+        self, from_ns: int, to_ns: int, now_ns: int, minutes: int, limit: int, newest: bool
+    ) -> tuple[Rows, bool]:
+        """At most `limit` bars opened from `from_ns` to `to_ns`, asked for as those of a `Chart`; none after now.
+
+        There is one for each interval. It opens where the one before has closed: the price stands still without trades.
+        """
+        span_ns = minutes * MINUTE_NS
+        first_ever, _ = _bars_between(self._path, (0, now_ns), minutes, 1, newest=False)
+        if not len(first_ever.at_ns):
+            return NO_ROWS, False
+        begin = max(-(-max(from_ns, 0) // span_ns), int(first_ever.at_ns[0]) // span_ns)
+        end = min(to_ns, now_ns) // span_ns + 1
+        more = end - begin > limit
+        if more:
+            begin, end = (end - limit, end) if newest else (begin, begin + limit)
+        if begin >= end:
+            return NO_ROWS, False
+        opened = np.arange(begin, end, dtype=np.int64) * span_ns
+        traded, _ = _bars_between(self._path, (begin * span_ns, (end - 1) * span_ns), minutes, limit, newest=True)
+        return _unbroken(traded, opened, _close_before(self._path, begin * span_ns)), more
+
+    def prices_at(self, at_ns: Integers) -> Floats:
+        """Price of the last trade before each of these ascending times, full hours; of the first one before that."""
+        start = max(self._path.number_at(int(at_ns[0])) - 2, 0)
+        is_fine = HOUR_NS % self._path.span_ns == 0
+        rows = self._candle_ends(start) if is_fine else self._path.moment_rows(start, self._path.candles)
+        place = np.searchsorted(rows.at_ns, at_ns) - 1
+        return rows.close[np.maximum(place, 0)].astype(np.float64)
+
+    def after_moments(self, time_ns: Integers) -> Integers:
+        """Price after the moments to which the trades of these times belong. Each has to be a trade of this path."""
+        start = max(self._path.number_at(int(time_ns.min()) + 1) - 1, 0)
+        rows = self._path.moment_rows(start, self._path.number_at(int(time_ns.max()) + 1))
+        closes: Integers = rows.close[np.searchsorted(rows.at_ns, time_ns)]
+        return closes
+
+    def _candle_ends(self, start: int) -> Rows:
+        """Candles by the time after which they have their close."""
+        path = self._path
+        closed = path.candle_rows(start, path.closed)
+        return joined([closed._replace(at_ns=closed.at_ns + path.span_ns - 1), path.shown_rows(path.closed)])
 
 
 class RollingDay:
@@ -132,3 +156,52 @@ class RollingDay:
         self._volume += times * bar.volume
         self._turnover += times * bar.turnover
         self._trades += times * bar.trades
+
+
+def _bars_between(
+    tape: Tape | SeenTape, between_ns: tuple[int, int], minutes: int, limit: int, newest: bool
+) -> tuple[Rows, bool]:
+    """As `Chart.bars_between`, of either kind of tape."""
+    span_ns = minutes * MINUTE_NS
+    from_ns, to_ns = max(between_ns[0], 0), min(between_ns[1], END_OF_TIME_NS)
+    first_ns, end_ns = -(-from_ns // span_ns) * span_ns, (to_ns // span_ns + 1) * span_ns
+    is_whole = span_ns % tape.span_ns == 0  # a bar is made of whole candles; else of a part of one
+    start, stop = tape.number_at(first_ns if is_whole else first_ns - tape.span_ns + 1), tape.number_at(end_ns)
+    most = (limit + 2) * max(span_ns // tape.span_ns, 1) + tape.candles_in_halts  # enough for one bar more than `limit`
+    start, stop = (max(start, stop - most), stop) if newest else (start, min(stop, start + most))
+    bars = grouped(tape.candle_rows(start, stop) if is_whole else tape.moment_rows(start, stop), span_ns)
+    first, last = np.searchsorted(bars.at_ns, [first_ns, end_ns]).tolist()
+    more = last - first > limit
+    if more:
+        first, last = (last - limit, last) if newest else (first, first + limit)
+    return bars.part(first, last), more
+
+
+def _close_before(tape: Tape | SeenTape, at_ns: int) -> int | None:
+    """Price of the last trade before that time; None when there was none."""
+    number = tape.number_at(at_ns)
+    enough = 2 + tape.candles_in_halts  # the first moment of a candle may come after `at_ns`
+    rows = tape.moment_rows(max(number - enough, 0), number)
+    before = int(np.searchsorted(rows.at_ns, at_ns))
+    return int(rows.close[before - 1]) if before else None
+
+
+def _unbroken(traded: Rows, opened_ns: Integers, close_before: int | None) -> Rows:
+    """A row for each opening: of what traded, or flat at the close before. Nothing traded before the first: it did."""
+    place = np.searchsorted(traded.at_ns, opened_ns, "right") - 1
+    closes = np.concatenate([[traded.open[0] if close_before is None else close_before], traded.close])
+    ends = closes[place + 1]
+    opens = np.concatenate([closes[:1], ends[:-1]])
+    has_traded = np.isin(opened_ns, traded.at_ns)
+    nothing = np.zeros_like(opened_ns)
+    return Rows(
+        opened_ns,
+        opens,
+        np.maximum(opens, np.where(has_traded, np.append(0, traded.high)[place + 1], opens)),
+        np.minimum(opens, np.where(has_traded, np.append(0, traded.low)[place + 1], opens)),
+        ends,
+        nothing,
+        nothing,
+        nothing,
+        nothing,
+    )

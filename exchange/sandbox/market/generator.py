@@ -24,7 +24,7 @@ class Scenario(NamedTuple):
     trades: int = 200  # per candle, on average
     silence: float = 0.0  # chance that a silence begins after a candle
     longest_silence: int = 0  # candles
-    crash_every: int = 0  # candles; 0: never
+    crash_every: int = 0  # candles, once in which there is a crash, by chance when; 0: never
     crash_length: int = 8  # candles
     crash_move: float = -0.035
     recovery_length: int = 32  # candles, in which half of the fall is made good
@@ -33,7 +33,7 @@ class Scenario(NamedTuple):
 SCENARIOS = {
     "trend": Scenario(drift=0.0006, turn_every=2_000, pull=0.001),  # from half to twice the starting price
     "range": Scenario(),
-    "crash": Scenario(crash_every=96),
+    "crash": Scenario(crash_every=672),  # a week of quarter hours
     "gap": Scenario(silence=0.03, longest_silence=24, spread=0.004),
     "thin": Scenario(trades=2, silence=0.5, longest_silence=6, spread=0.003),
 }
@@ -49,8 +49,15 @@ def generated(
     """
     if scenario not in SCENARIOS:
         raise InputUnusable(f"There is no scenario {scenario!r}. There are: {', '.join(SCENARIOS)}.")
+    crashes = key_of(seed, "crashes")
     paths = [
-        _path(SCENARIOS[scenario], pair, key_of(seed, pair.instrument, "scenario", scenario), opened_ns, span_ns)
+        _path(
+            SCENARIOS[scenario],
+            pair,
+            _Keys(key_of(seed, pair.instrument, "scenario", scenario), crashes),
+            opened_ns,
+            span_ns,
+        )
         for pair in sorted(pairs)
     ]
     together = zip(*paths, strict=True)
@@ -58,13 +65,22 @@ def generated(
         yield from (candle for candle in row if candle is not None)
 
 
-def _path(scenario: Scenario, pair: SpotPair, key: int, opened_ns: int, span_ns: int) -> Iterator[SourceCandle | None]:
+class _Keys(NamedTuple):
+    """What chance decides by: for one pair, and for all together."""
+
+    pair: int
+    crashes: int
+
+
+def _path(
+    scenario: Scenario, pair: SpotPair, keys: _Keys, opened_ns: int, span_ns: int
+) -> Iterator[SourceCandle | None]:
     """One candle, or None, for each span."""
     start = price = STARTING_PRICES_USD.get(pair.instrument, ANY_PRICE_USD) * 10.0**pair.price_decimals
     silent = 0
     for number in count():
-        chances = draw(key, number)
-        crash, activity = _crash(scenario, number)
+        chances = draw(keys.pair, number)
+        crash, activity = _crash(scenario, keys.crashes, number)
         opened = price
         drift = _drift(scenario, number)
         move = drift + crash + scenario.spread * _normal(chances) + scenario.pull * (start - price) / start
@@ -84,14 +100,16 @@ def _drift(scenario: Scenario, number: int) -> float:
     return -scenario.drift if turns % 2 else scenario.drift
 
 
-def _crash(scenario: Scenario, number: int) -> tuple[float, int]:
-    """Move and activity that a crash adds to a candle."""
-    if not scenario.crash_every or number < scenario.crash_every:
+def _crash(scenario: Scenario, key: int, number: int) -> tuple[float, int]:
+    """Move and activity that a crash adds to a candle. All pairs crash together."""
+    if not scenario.crash_every:
         return 0.0, 1
-    after = number % scenario.crash_every
-    if after < scenario.crash_length:
+    week, place = divmod(number, scenario.crash_every)
+    length = scenario.crash_length + scenario.recovery_length
+    after = place - draw(key, week) % (scenario.crash_every - length)
+    if 0 <= after < scenario.crash_length:
         return scenario.crash_move, 10
-    if after < scenario.crash_length + scenario.recovery_length:
+    if scenario.crash_length <= after < length:
         return -scenario.crash_move * scenario.crash_length / scenario.recovery_length / 2, 3
     return 0.0, 1
 

@@ -1,6 +1,6 @@
 """The market: candles are fed in, and what happens comes out instant by instant. No I/O, no clock but its own."""
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Collection, Iterable, Iterator
 
 from exchange.sandbox.market.expansion import FEWEST_MOMENTS, Candles, Moments, refuse_infeasible
 from exchange.sandbox.market.facts import Contract, SpotPair
@@ -10,12 +10,14 @@ from exchange.sandbox.market.model import (
     FundingRate,
     FuturesQuote,
     Instant,
+    Integers,
     MarkBar,
     Moment,
     SourceCandle,
     SpotQuote,
     Trades,
 )
+from exchange.sandbox.market.noise import Floats
 from exchange.sandbox.market.perpetual import Perpetual
 from exchange.sandbox.market.spot import SpotMarket, columns_of
 from exchange.sandbox.market.tape import NO_TRADES
@@ -81,6 +83,16 @@ class Market:
             yield Instant(at_ns, tuple([self._print(name, at_ns) for name in self._due.pop()[1]]))
         self.now_ns = to_ns
 
+    def halt(self, names: Collection[str]) -> None:
+        """From now on nothing is printed of these pairs and contracts, and all others are; `BTC/USD`, `PF_XBTUSD`.
+
+        Their paths go on unseen, and so do index and mark. What happened in a halt is never told.
+        """
+        for name, spot in self._spot.items():
+            spot.tape.halt(name in names, self.now_ns)
+        for symbol, future in self._futures.items():
+            future.tape.halt(symbol in names, self.now_ns)
+
     # --- spot
 
     def spot_bars(self, instrument: str, minutes: int, limit: int, since_ns: int = 0) -> list[Bar]:
@@ -143,14 +155,18 @@ class Market:
     def mark_bars(
         self, symbol: str, minutes: int, from_ns: int, to_ns: int, limit: int, newest: bool
     ) -> tuple[list[MarkBar], bool]:
-        """Bars of the mark price, asked for as those of trades."""
-        return self._futures[symbol].mark_bars(from_ns, to_ns, minutes, limit, newest=newest)
+        """Bars of the mark, asked for as those of trades. There is one for each interval: a mark needs no trades."""
+        return self._futures[symbol].mark_bars(from_ns, to_ns, self.now_ns, minutes, limit, newest=newest)
 
     def index_bars(
         self, symbol: str, minutes: int, from_ns: int, to_ns: int, limit: int, newest: bool
     ) -> tuple[list[MarkBar], bool]:
-        """Bars of the index, asked for as those of trades."""
-        return self._futures[symbol].index_bars(from_ns, to_ns, minutes, limit, newest=newest)
+        """Bars of the index, asked for as those of the mark."""
+        return self._futures[symbol].index_bars(from_ns, to_ns, self.now_ns, minutes, limit, newest=newest)
+
+    def marks_at(self, symbol: str, time_ns: Integers) -> Floats:
+        """The mark, in USD, when trades of these times were printed."""
+        return self._futures[symbol].marks_at(time_ns)
 
     def futures_book(self, symbol: str, depth: int = 200) -> Book:
         """The book, at most `depth` levels on either side."""
@@ -165,7 +181,7 @@ class Market:
     def _take_history(self, starts_ns: int) -> None:
         while self._next_candle is not None and self._next_candle.opened_ns + self._span_ns <= starts_ns:
             for name, columns, moments in self._sketched(self._next_history(starts_ns)):
-                self._spot[name].tape.append(moments, columns.opened_ns)
+                self._spot[name].path.append(moments, columns.opened_ns)
                 if name in self._follower:
                     self._follower[name].append(moments, columns.opened_ns)
         while (at_ns := self.next_ns()) is not None and at_ns <= starts_ns:
@@ -197,7 +213,7 @@ class Market:
             batch.append(self._take_candle())
         due: dict[int, list[str]] = {}
         for name, columns, moments in self._sketched(batch):
-            self._spot[name].tape.load(moments, columns.opened_ns)
+            self._spot[name].path.load(moments, columns.opened_ns)
             if name in self._follower:
                 self._follower[name].load(moments, columns.opened_ns)
             for at_ns in moments.at_ns.tolist():

@@ -5,7 +5,7 @@ import numpy as np
 from exchange.sandbox.market.bars import Rows, as_bars
 from exchange.sandbox.market.basis import Basis
 from exchange.sandbox.market.book import Touch, best_of, book_of
-from exchange.sandbox.market.chart import Chart
+from exchange.sandbox.market.chart import Chart, Curve
 from exchange.sandbox.market.expansion import Moments
 from exchange.sandbox.market.facts import Contract
 from exchange.sandbox.market.model import (
@@ -20,7 +20,7 @@ from exchange.sandbox.market.model import (
 )
 from exchange.sandbox.market.noise import Floats, draws, key_of
 from exchange.sandbox.market.spot import SpotMarket
-from exchange.sandbox.market.tape import Tape
+from exchange.sandbox.market.tape import SeenTape, Tape
 from exchange.sandbox.units import DAY_NS, HOUR_NS
 
 SPOT_TRADES_PER_TRADE = 4
@@ -42,23 +42,25 @@ class Perpetual:
         self._funding: FundingRate | None = None  # of the hour it was last asked for
         self._points: int = 10**spot.pair.price_decimals  # of one USD
         self._ticks: int = 10**contract.price_decimals
-        self.tape = Tape(spot.tape.span_ns, lambda start, stop: self.followed(spot.expand(start, stop)))
-        self.marks = Tape(spot.tape.span_ns, lambda start, stop: self.marked(spot.expand(start, stop)))
-        self.chart, self.mark_chart = Chart(self.tape), Chart(self.marks)
+        self.path = Tape(spot.path.span_ns, lambda start, stop: self.followed(spot.expand(start, stop)))
+        self.tape = SeenTape(self.path)
+        self.chart = Chart(self.tape)
+        self.marks = Tape(spot.path.span_ns, lambda start, stop: self.marked(spot.expand(start, stop)))
+        self._mark_curve = Curve(self.marks)
 
     def append(self, moments: Moments, opened_ns: Integers) -> None:
         """Follow candles of spot that have closed already."""
-        self.tape.append(self.followed(moments), opened_ns)
+        self.path.append(self.followed(moments), opened_ns)
         self.marks.append(self.marked(moments), opened_ns)
 
     def load(self, moments: Moments, opened_ns: Integers) -> None:
         """Follow candles of spot of which nothing has been printed yet."""
-        self.tape.load(self.followed(moments), opened_ns)
+        self.path.load(self.followed(moments), opened_ns)
         self.marks.load(self.marked(moments), opened_ns)
 
     def show(self) -> None:
-        """Print the next moment."""
-        self.tape.show()
+        """Print the next moment, or let it pass unseen in a halt."""
+        self.path.show()
         self.marks.show()
         self.chart.keep_up()
 
@@ -89,8 +91,8 @@ class Perpetual:
         )
 
     def index_usd(self) -> float:
-        """The index: the last price on spot."""
-        return self._spot.tape.last_price() / self._points
+        """The index: the last price on the path of spot."""
+        return self._spot.path.last_price() / self._points
 
     def book(self, depth: int) -> Book:
         """The book as the last trade left it."""
@@ -112,7 +114,7 @@ class Perpetual:
             last_ns=int(last.time_ns[0]),
             rolling=self.chart.last_day(now_ns),
             index_usd=index,
-            mark_usd=index * (1 + self.basis.smoothed_at(now_ns)),
+            mark_usd=self.marks.last_price() / 10**MARK_DECIMALS,
             funding_rate=funding.absolute,
             funding_rate_prediction=predicted * index,
             relative_funding_rate=funding.relative,
@@ -122,9 +124,8 @@ class Perpetual:
         )
 
     def _touch(self, last: Trades) -> Touch:
-        price = int(last.price[0])
-        quantity = int(TYPICAL_LEVEL_USD * self._ticks / price * 10.0**self.contract.size_decimals)
-        return Touch(price, bool(last.is_buy[0]), int(last.time_ns[0]), max(quantity, 1))
+        turnover = TYPICAL_LEVEL_USD * self._ticks * 10.0**self.contract.size_decimals
+        return Touch(int(last.price[0]), bool(last.is_buy[0]), int(last.time_ns[0]), turnover)
 
     def _running_funding(self, hour: int) -> FundingRate:
         if self._funding is None or self._funding.at_ns != hour * HOUR_NS:
@@ -133,9 +134,9 @@ class Perpetual:
 
     def funding_rates(self, now_ns: int) -> list[FundingRate]:
         """A year of rates at most, up to the hour that runs, ascending. The first follows the first candle."""
-        if not self.tape.candles:
+        if not self.path.candles:
             return []
-        first = max(int(self.tape.opened_ns[0]) // HOUR_NS + 1, (now_ns - LONGEST_FUNDING_NS) // HOUR_NS)
+        first = max(int(self.path.opened_ns[0]) // HOUR_NS + 1, (now_ns - LONGEST_FUNDING_NS) // HOUR_NS)
         return self.funding_between(first, now_ns // HOUR_NS)
 
     def funding_between(self, first_hour: int, last_hour: int) -> list[FundingRate]:
@@ -144,7 +145,7 @@ class Perpetual:
             return []
         at_ns = np.arange(first_hour, last_hour + 1, dtype=np.int64) * HOUR_NS
         relative = self.basis.relative_funding(first_hour, last_hour)
-        absolute = relative * (self._spot.chart.prices_at(at_ns) / self._points)
+        absolute = relative * (self._spot.curve.prices_at(at_ns) / self._points)
         return [FundingRate(*row) for row in zip(at_ns.tolist(), absolute.tolist(), relative.tolist(), strict=True)]
 
     def trade_bars(self, from_ns: int, to_ns: int, minutes: int, limit: int, newest: bool) -> tuple[list[Bar], bool]:
@@ -152,17 +153,26 @@ class Perpetual:
         rows, more = self.chart.bars_between(from_ns, to_ns, minutes, limit, newest)
         return as_bars(rows), more
 
-    def mark_bars(self, from_ns: int, to_ns: int, minutes: int, limit: int, newest: bool) -> tuple[list[MarkBar], bool]:
-        """Bars of the mark. The mark is sampled when the index moves."""
-        rows, more = self.mark_chart.bars_between(from_ns, to_ns, minutes, limit, newest)
+    def mark_bars(
+        self, from_ns: int, to_ns: int, now_ns: int, minutes: int, limit: int, newest: bool
+    ) -> tuple[list[MarkBar], bool]:
+        """Bars of the mark, asked for as `Curve.bars_between` has it. The mark moves when the index does."""
+        rows, more = self._mark_curve.bars_between(from_ns, to_ns, now_ns, minutes, limit, newest)
         return _mark_bars(rows, 10**MARK_DECIMALS), more
 
     def index_bars(
-        self, from_ns: int, to_ns: int, minutes: int, limit: int, newest: bool
+        self, from_ns: int, to_ns: int, now_ns: int, minutes: int, limit: int, newest: bool
     ) -> tuple[list[MarkBar], bool]:
-        """Bars of the index."""
-        rows, more = self._spot.chart.bars_between(from_ns, to_ns, minutes, limit, newest)
+        """Bars of the index, asked for likewise."""
+        rows, more = self._spot.curve.bars_between(from_ns, to_ns, now_ns, minutes, limit, newest)
         return _mark_bars(rows, self._points), more
+
+    def marks_at(self, time_ns: Integers) -> Floats:
+        """The mark, in USD, when trades of these times were printed."""
+        if not len(time_ns):
+            return np.zeros(0)
+        marks: Floats = self._mark_curve.after_moments(time_ns) / 10**MARK_DECIMALS
+        return marks
 
     def _open_interest(self, now_ns: int) -> float:
         mean = OPEN_INTEREST_SHARE * self.contract.maximum_position

@@ -1,4 +1,4 @@
-"""One spot pair: its source candles and its tape."""
+"""One spot pair: its source candles, its path and its tape."""
 
 from typing import Any
 
@@ -6,12 +6,12 @@ import numpy as np
 
 from exchange.sandbox.market.bars import as_bars, filled
 from exchange.sandbox.market.book import Touch, best_of, book_of
-from exchange.sandbox.market.chart import Chart
+from exchange.sandbox.market.chart import Chart, Curve
 from exchange.sandbox.market.expansion import Candles, Moments, sketched
 from exchange.sandbox.market.facts import SpotPair
 from exchange.sandbox.market.model import VOLUME_DECIMALS, Bar, Book, Day, SourceCandle, SpotQuote, Trades
 from exchange.sandbox.market.noise import key_of
-from exchange.sandbox.market.tape import Tape
+from exchange.sandbox.market.tape import SeenTape, Tape
 from exchange.sandbox.units import DAY_NS, MINUTE_NS
 
 TYPICAL_LEVEL_USD = 5_000
@@ -25,29 +25,31 @@ class SpotMarket:
         self._moments = moments
         self._key = key_of(seed, pair.instrument, "trades")
         self._book_key = key_of(seed, pair.instrument, "book")
-        self.tape = Tape(span_ns, self.expand)
+        self.path = Tape(span_ns, self.expand)
+        self.tape = SeenTape(self.path)
         self.chart = Chart(self.tape)
+        self.curve = Curve(self.path)  # an index is made of many venues: a halt at one does not stop it
 
     def expand(self, start: int, stop: int) -> Moments:
-        """The moments of the source candles from number `start` to before `stop`: the tape keeps the candles."""
-        return self.sketch(Candles(*self.tape.source(start, stop)))
+        """The moments of the source candles from number `start` to before `stop`: the path keeps the candles."""
+        return self.sketch(Candles(*self.path.source(start, stop)))
 
     def sketch(self, candles: Candles) -> Moments:
-        """The moments of candles that the tape need not know yet."""
-        return sketched(candles, self._key, self.tape.span_ns, self._moments)
+        """The moments of candles that the path need not know yet."""
+        return sketched(candles, self._key, self.path.span_ns, self._moments)
 
     def show(self) -> None:
-        """Print the next moment."""
-        self.tape.show()
+        """Print the next moment, or let it pass unseen in a halt."""
+        self.path.show()
         self.chart.keep_up()
 
     def bars(self, minutes: int, limit: int, since_ns: int, now_ns: int) -> list[Bar]:
         """At most `limit` committed bars opened after `since_ns`, and the running one."""
-        if not self.tape.candles:
+        if not self.path.candles:
             return []
         span_ns = minutes * MINUTE_NS
         running = now_ns // span_ns
-        beginning = int(self.tape.opened_ns[0])
+        beginning = int(self.path.opened_ns[0])
         first = min(max(running - limit, since_ns // span_ns + 1, beginning // span_ns), running)
         rows, _ = self.chart.bars_between(first * span_ns, running * span_ns, minutes, limit + 1, newest=True)
         opened = range(first * span_ns, running * span_ns + 1, span_ns)
@@ -74,9 +76,8 @@ class SpotMarket:
         )
 
     def _touch(self, last: Trades) -> Touch:
-        price = int(last.price[0])
-        quantity = int(TYPICAL_LEVEL_USD * 10 ** (self.pair.price_decimals + VOLUME_DECIMALS)) // price
-        return Touch(price, bool(last.is_buy[0]), int(last.time_ns[0]), max(quantity, 1))
+        turnover = TYPICAL_LEVEL_USD * 10.0 ** (self.pair.price_decimals + VOLUME_DECIMALS)
+        return Touch(int(last.price[0]), bool(last.is_buy[0]), int(last.time_ns[0]), turnover)
 
 
 def columns_of(candles: list[SourceCandle]) -> Candles:

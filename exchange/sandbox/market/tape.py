@@ -2,6 +2,9 @@
 
 Of the past only one row per candle is kept; its moments and trades are expanded again when asked for. Ahead of the time
 is the reel: some candles that are expanded already, all together because that is quick, and printed moment by moment.
+
+While trading is halted the path goes on unseen, and the market comes back at another price. `Tape` is the path, which
+the index follows; `SeenTape` is what was printed of it: nothing that happened in a halt, then or later.
 """
 
 from collections import OrderedDict
@@ -61,6 +64,8 @@ NO_MOMENTS = Moments(
 
 class Tape:
     """Closed candles, the candle that prints now, and how much of it has been printed."""
+
+    candles_in_halts = 0  # a path knows no halts
 
     def __init__(self, span_ns: int, expand: Expand) -> None:
         """`expand(start, stop)` gives the moments of the candles from the one numbered `start` to before `stop`."""
@@ -223,6 +228,138 @@ class Tape:
         return int(np.searchsorted(self._reel.moments.candle[: self._shown], number - self._reel.first))
 
 
+class Halt(NamedTuple):
+    """Moments after one time up to another, and their trades from number `first` to before `stop` of the path."""
+
+    from_ns: int
+    to_ns: int
+    first: int
+    stop: int
+
+
+class SeenTape:
+    """A tape as its readers know it. Numbers of trades and candles are asked for and answered as on a `Tape`."""
+
+    def __init__(self, path: Tape) -> None:
+        self.is_halted = False
+        self.span_ns = path.span_ns
+        self._path = path
+        self._halts: list[Halt] = []  # that struck something, or may yet: the last one while `is_halted`
+
+    def halt(self, is_halted: bool, now_ns: int) -> None:
+        """Stop to print what the path shows, or begin again."""
+        if is_halted == self.is_halted:
+            return
+        self.is_halted = is_halted
+        if is_halted:
+            self._halts.append(Halt(now_ns, END_OF_TIME_NS, self._path.printed, self._path.printed))
+            return
+        ended = self._halts.pop()._replace(to_ns=now_ns, stop=self._path.printed)
+        if ended.stop > ended.first:
+            self._halts.append(ended)
+
+    # --- trades
+
+    @property
+    def printed(self) -> int:
+        """Number of trades printed so far: the id of the last one."""
+        return self._seen(self._path.printed)
+
+    def printed_at(self, at_ns: int) -> int:
+        """Number of trades printed at this time or before."""
+        return self._seen(self._path.printed_at(at_ns))
+
+    def trades(self, start: int, stop: int) -> Trades:
+        """The trades number `start` (from 0) to before `stop`, as far as they are printed."""
+        if not self._halts:
+            return self._path.trades(start, stop)
+        parts: list[Trades] = []
+        struck = begin = 0  # trades struck so far, and the trade of the path at which the halt before ended
+        end = self._path.printed
+        for first, next_begin in (*((halt.first, self._stop(halt)) for halt in self._halts), (end, end)):
+            one, other = max(max(start, 0) + struck, begin), min(stop + struck, first)
+            if one < other:
+                part = self._path.trades(one, other)
+                parts.append(_renumbered(part, struck))
+            struck, begin = struck + next_begin - first, next_begin
+        return _joined(parts) if parts else NO_TRADES
+
+    def last_trade(self) -> Trades:
+        """The last trade, alone. There has to be one."""
+        return self.trades(self.printed - 1, self.printed) if self._halts else self._path.last_trade()
+
+    def last_price(self) -> int:
+        """Price of the last trade. There has to be one."""
+        return int(self.last_trade().price[0]) if self._halts else self._path.last_price()
+
+    def just_shown(self) -> Trades:
+        """The trades of the moment that the path showed last; none in a halt."""
+        if not self._halts:
+            return self._path.just_shown()
+        if self.is_halted:
+            return NO_TRADES
+        shown = self._path.just_shown()
+        return _renumbered(shown, self._path.printed - self.printed)
+
+    def just_shown_bar(self) -> Bar:
+        """What the moment that was shown last adds to any bar. Not to be asked for in a halt."""
+        return self._path.just_shown_bar()
+
+    # --- candles and rows
+
+    @property
+    def candles(self) -> int:
+        """Number of candles of which anything has been shown, in halts too."""
+        return self._path.candles
+
+    @property
+    def candles_in_halts(self) -> int:
+        """So many candles, at most, have nothing to be seen."""
+        ends = ((self._candle_at(halt.from_ns), self._candle_at(halt.to_ns)) for halt in self._halts)
+        return sum(last - first + 1 for first, last in ends)
+
+    def number_at(self, at_ns: int) -> int:
+        """Number of the first candle opened at this time or later."""
+        return self._path.number_at(at_ns)
+
+    def candle_rows(self, start: int, stop: int) -> Rows:
+        """What has been printed in these candles; moment by moment of the last one, and of those cut by a halt."""
+        if not self._halts:
+            return self._path.candle_rows(start, stop)
+        parts: list[Rows] = []
+        at = start
+        for cut in sorted({self._candle_at(end_ns) for halt in self._halts for end_ns in halt[:2]}):
+            if at <= cut < stop:
+                parts += [self._path.candle_rows(at, cut), self._path.moment_rows(cut, cut + 1)]
+                at = cut + 1
+        if at < stop:
+            parts.append(self._path.candle_rows(at, stop))
+        return self._unhalted(joined(parts))
+
+    def moment_rows(self, start: int, stop: int) -> Rows:
+        """One row for each moment printed in the candles from number `start` to before `stop`."""
+        return self._unhalted(self._path.moment_rows(start, stop))
+
+    # --- halts
+
+    def _seen(self, number: int) -> int:
+        """How many of the first `number` trades of the path were printed."""
+        return number - sum(min(max(number - halt.first, 0), self._stop(halt) - halt.first) for halt in self._halts)
+
+    def _stop(self, halt: Halt) -> int:
+        return self._path.printed if halt.to_ns == END_OF_TIME_NS else halt.stop
+
+    def _candle_at(self, at_ns: int) -> int:
+        """Number of the last candle opened at this time or before."""
+        return max(self._path.number_at(at_ns + 1) - 1, 0)
+
+    def _unhalted(self, rows: Rows) -> Rows:
+        for halt in self._halts:
+            seen: Integers = np.flatnonzero((rows.at_ns <= halt.from_ns) | (rows.at_ns > halt.to_ns))
+            rows = Rows._make(column[seen] for column in rows)
+        return rows
+
+
 def _cut(trades: Trades, start: int, stop: int) -> Trades:
     return Trades(
         trades.time_ns[start:stop],
@@ -232,6 +369,11 @@ def _cut(trades: Trades, start: int, stop: int) -> Trades:
         trades.is_market[start:stop],
         trades.trade_id[start:stop],
     )
+
+
+def _renumbered(trades: Trades, struck: int) -> Trades:
+    """Trades of a path by the numbers under which they are seen, when so many before them are not."""
+    return Trades(*trades[:-1], trades.trade_id - struck)
 
 
 def _joined(parts: list[Trades]) -> Trades:

@@ -110,9 +110,9 @@ class SpotFeed:
     def _tell_pair_status(self, connections: list[Connection]) -> None:
         before, self._pair_status = self._pair_status, self._statuses()
         now = self._pair_status
-        changed = [pair for pair in listed(self._venue) if before[pair.instrument] != now[pair.instrument]]
+        changed = [name for name, status in now.items() if before[name] != status]
         if changed:
-            pairs = [channel_pair(pair, now[pair.instrument]) for pair in changed]
+            pairs = [channel_pair(self._venue.market.pairs[name], now[name]) for name in changed]
             text = messages.instruments(messages.UPDATE, {"assets": [], "pairs": pairs})
             _send_all({one.link.id: one.link for one in connections if INSTRUMENTS in one.topics.values()}, text)
 

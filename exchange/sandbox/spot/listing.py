@@ -142,7 +142,7 @@ def channel_pair(pair: SpotPair, status: str) -> dict[str, Any]:
 
 
 def listed(venue: Venue) -> list[SpotPair]:
-    """The pairs that the venue admits to having."""
+    """The pairs that a list of all shows: what is hidden is missing there, and there alone."""
     return [pair for pair in venue.market.pairs.values() if pair.instrument not in venue.hidden]
 
 

@@ -89,7 +89,9 @@ def _trade_row(
 
 
 def _best(pair: SpotPair, level: Level) -> list[str]:
-    return [tape_price(pair, level.price), str(level.quantity // WHOLE_LOT), _thousandths(level.quantity)]
+    # Whole lots twice, at least one: the venue's volumes here are coarser than those of its book.
+    lots = max(1, level.quantity // WHOLE_LOT)
+    return [tape_price(pair, level.price), str(lots), f"{lots}.000"]
 
 
 def _average(pair: SpotPair, day: Day) -> str:

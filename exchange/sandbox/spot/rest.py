@@ -28,7 +28,6 @@ from exchange.sandbox.spot.refusal import (
     UNAVAILABLE,
     UNKNOWN_ASSET,
     UNKNOWN_METHOD,
-    UNKNOWN_PAIR,
     Refused,
 )
 from exchange.sandbox.spot.requests import INTERVALS_MINUTES
@@ -185,13 +184,9 @@ class SpotRest:
         return self._names.find(arguments.text("pair"), displayed=_is_displayed(arguments))
 
     def _chosen(self, arguments: Arguments) -> list[Named]:
-        """The pairs that were asked for, or all; what the venue hides is neither."""
-        shown = listed(self._venue)
-        names = arguments.names("pair") if "pair" in arguments else [pair.key for pair in shown]
-        chosen = [self._names.find(name, displayed=_is_displayed(arguments)) for name in names]
-        if any(named.pair not in shown for named in chosen):
-            raise Refused(UNKNOWN_PAIR)
-        return chosen
+        """The pairs that were asked for, or all. A list may lack some of them, but they are all there."""
+        names = arguments.names("pair") if "pair" in arguments else [pair.key for pair in listed(self._venue)]
+        return [self._names.find(name, displayed=_is_displayed(arguments)) for name in names]
 
 
 def _is_displayed(arguments: Arguments) -> bool:

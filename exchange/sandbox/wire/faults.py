@@ -1,28 +1,31 @@
 """What goes wrong on purpose: to frames, to requests, to connections; by script (the nth match, a time) or by seed.
 
 A fault hits what matches it: the side it is on, a piece of the frame's text or of the request's line, a window of the
-market's time. Of the matches it hits those from the `nth` on, `times` of them, each with its probability.
+market's time. Of the matches it hits those from the `nth` on, `times` of them, each with its probability. A fault that
+is used up, or whose time is over, is out of force; the latest of them are remembered.
 """
 
 import asyncio
-from collections import Counter
+from collections import Counter, deque
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from random import Random
-from typing import Literal, get_args
+from typing import Any, Literal, get_args
 
 from aiohttp import WSCloseCode, web
 from aiohttp.typedefs import Handler, Middleware
 
 from exchange.sandbox.units import SECOND_NS
 from exchange.sandbox.wire.agenda import Agenda
+from exchange.sandbox.wire.edge import turned_away
 from exchange.sandbox.wire.link import Link, reset_by
 
 HALF_OPEN_S = 3600  # of the market: what a half-open connection is kept before it is given up
 SESSION_HEADER = "X-Session"  # whose request it is: `session.py` sends it, the venue does not look at it
+REMEMBERED = 100  # faults out of force that are still listed
 LOOK_S = 0.1  # how often a request that is never answered looks whether its client has gone
 
-FrameKind = Literal["delay", "drop", "duplicate", "reorder", "corrupt", "close", "reset", "half_open"]
+FrameKind = Literal["delay", "drop", "silence", "duplicate", "reorder", "corrupt", "close", "reset", "half_open"]
 RequestKind = Literal["delay", "close", "reset", "half_open", "too_many_requests", "server_error", "unavailable"]
 On = Literal["spot_ws", "futures_ws", "spot_rest", "futures_rest"]
 
@@ -60,15 +63,42 @@ class Standing:
     hit: int = 0
     held: dict[Link, str] = field(default_factory=dict)  # the frame that the next of its kind overtakes
 
+    def left(self, now_ns: int) -> int | None:
+        """How many times the fault may still hit; None: without end."""
+        fault = self.fault
+        if fault.until_ns is not None and now_ns >= fault.until_ns:
+            return 0
+        return None if fault.times is None else fault.times - self.hit
+
+    def listed(self, now_ns: int) -> dict[str, Any]:
+        """What was ordered, under the names of the order, and what has become of it."""
+        fault = self.fault
+        return {
+            "number": self.number,
+            "kind": fault.kind,
+            "on": fault.on,
+            "match": fault.match,
+            "nth": fault.nth,
+            "times": fault.times,
+            "probability": fault.probability,
+            "at": fault.from_ns,
+            "until": fault.until_ns,
+            "delay_s": fault.delay_s,
+            "status": fault.status,
+            "matched": self.matched,
+            "hit": self.hit,
+            "left": self.left(now_ns),
+        }
+
     def hits(self, on: On, text: str, now_ns: int) -> bool:
         """Whether the fault hits this frame or request, which is counted."""
         fault = self.fault
-        if fault.on != on or now_ns < fault.from_ns or (fault.until_ns is not None and now_ns >= fault.until_ns):
+        if fault.on != on or now_ns < fault.from_ns or self.left(now_ns) == 0:
             return False
         if fault.match not in text:
             return False
         self.matched += 1
-        if self.matched < fault.nth or (fault.times is not None and self.hit >= fault.times):
+        if self.matched < fault.nth:
             return False
         if self.chance.random() >= fault.probability:
             return False
@@ -81,6 +111,7 @@ class FaultPlan:
 
     def __init__(self, agenda: Agenda, market_ns: Callable[[], int], seed: int) -> None:
         self.standing: list[Standing] = []
+        self._over: deque[Standing] = deque(maxlen=REMEMBERED)
         self.on_change: Callable[[], None] = _nobody  # told when `held_requests` has changed
         self._held: Counter[str] = Counter()  # by session: requests that wait for the market's time, or for ever
         self._agenda = agenda
@@ -105,14 +136,20 @@ class FaultPlan:
         return standing
 
     def remove(self, number: int) -> bool:
-        """Lift one fault; whether there was one of this number."""
-        lifted = [standing for standing in self.standing if standing.number == number]
+        """Lift one fault, or forget it; whether there was one of this number."""
+        lifted = [standing for standing in (*self._over, *self.standing) if standing.number == number]
         self._lift(lifted)
         return bool(lifted)
 
     def clear(self) -> None:
-        """Lift all faults."""
-        self._lift(self.standing)
+        """Lift all faults, and forget those that are over."""
+        self._lift([*self._over, *self.standing])
+
+    def listed(self) -> list[dict[str, Any]]:
+        """The faults in force and the latest that are over, which have nothing left, in the order of their numbers."""
+        self._retire()
+        known = sorted((*self._over, *self.standing), key=lambda standing: standing.number)
+        return [standing.listed(self._market_ns()) for standing in known]
 
     def forget(self, link: Link) -> None:
         """Let go of what is kept about a link that has ended."""
@@ -126,8 +163,14 @@ class FaultPlan:
             on = on_of(link.side, is_socket=True)
             for standing in self._standing(FRAME_KINDS):
                 frames = [left for frame in frames for left in self._spoil(standing, on, link, frame)]
+            self._retire()
         for frame in frames:
             link.put(frame)
+
+    def half_open(self, link: Link) -> None:
+        """Leave a connection half open, until it is given up."""
+        link.fall_silent()
+        self._agenda.at(self._market_ns() + HALF_OPEN_S * SECOND_NS, link.reset)
 
     def middleware(self, side: str, unavailable: Unavailable) -> Middleware:
         """The faults of the requests to one side. `unavailable` is how that side says that it can't answer now.
@@ -141,6 +184,7 @@ class FaultPlan:
             line = f"{request.method} {request.path_qs}"
             for standing in self._standing(REQUEST_KINDS if on.endswith("rest") else HANDSHAKE_KINDS):
                 if standing.hits(on, line, self._market_ns()):
+                    self._retire()
                     answer = await self._disturb(standing.fault, request, unavailable)
                     if answer is not None:
                         return answer
@@ -148,8 +192,17 @@ class FaultPlan:
 
         return interfere
 
+    def _retire(self) -> None:
+        """Take out of force what is over. A frame that is held still waits for the next one."""
+        now_ns = self._market_ns()
+        over = [standing for standing in self.standing if standing.left(now_ns) == 0 and not standing.held]
+        if over:
+            self.standing = [standing for standing in self.standing if standing not in over]
+            self._over.extend(over)
+
     def _lift(self, lifted: list[Standing]) -> None:
         self.standing = [standing for standing in self.standing if standing not in lifted]
+        self._over = deque((standing for standing in self._over if standing not in lifted), REMEMBERED)
         for standing in lifted:
             for link, text in standing.held.items():
                 link.put(text)
@@ -183,8 +236,7 @@ class FaultPlan:
                 link.fall_silent()
                 self._agenda.at(0, link.reset)
             case "half_open":
-                link.fall_silent()
-                self._agenda.at(self._market_ns() + HALF_OPEN_S * SECOND_NS, link.reset)
+                self.half_open(link)
         return []
 
     async def _disturb(self, fault: Fault, request: web.Request, unavailable: Unavailable) -> web.StreamResponse | None:
@@ -194,9 +246,9 @@ class FaultPlan:
                 await self._hold(request, self._market_ns() + round(fault.delay_s * SECOND_NS))
                 return None
             case "too_many_requests":
-                return web.Response(status=429, text=page("429 Too Many Requests"), content_type="text/html")
+                return turned_away(429, "Too Many Requests")
             case "server_error":
-                return web.Response(status=fault.status, text=page(f"{fault.status} Error"), content_type="text/html")
+                return turned_away(fault.status, "Error")
             case "unavailable":
                 return unavailable()
             case "close":
@@ -241,12 +293,6 @@ def on_of(side: str, *, is_socket: bool) -> On:
 def corrupted(text: str, chance: Random) -> str:
     """The frame cut somewhere, which no JSON parser accepts."""
     return text[: chance.randrange(1, max(2, len(text)))]
-
-
-def page(title: str) -> str:
-    """A page as the edge in front of the venue sends it, where a client expects JSON."""
-    body = f"<center><h1>{title}</h1></center>"
-    return f"<html>\r\n<head><title>{title}</title></head>\r\n<body>\r\n{body}\r\n</body>\r\n</html>\r\n"
 
 
 def _nobody() -> None:

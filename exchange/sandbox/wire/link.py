@@ -50,7 +50,7 @@ class Link:
         self.is_waiting = False  # the feed has nothing left to do but to wait for the client's next frame
         self.is_open = True
         self.is_silent = False  # half open
-        self.on_change: Callable[[Link], None] = _nobody  # told when a count above has changed
+        self.on_change: Callable[[Link], None] = _nobody  # told when any of these but `sent` has changed
         self._request = request
         self._now_ns = now_ns
         self._interference = interference
@@ -137,7 +137,7 @@ class Link:
     def fall_silent(self) -> None:
         """Leave the connection half open: what waits still goes out, then nothing is read or written any more."""
         self.is_silent = True
-        if isinstance(self._request.transport, asyncio.ReadTransport):
+        if self._request.transport is not None:
             self._request.transport.pause_reading()
         self.on_change(self)
 
@@ -190,7 +190,6 @@ class Link:
             self._waiting_bytes -= len(text)
             await self._socket.send_str(text)
             self.sent += 1
-        self.on_change(self)
         if not self.is_open:
             self._wake.set()
 
@@ -226,11 +225,13 @@ class Link:
 
 
 def reset_by(request: web.Request) -> None:
-    """End the connection of a request by a TCP reset."""
-    if request.transport is not None:
+    """End the connection of a request by a TCP reset. One that closes already only ends sooner."""
+    if request.transport is None:
+        return
+    if not request.transport.is_closing():
         handle = request.transport.get_extra_info("socket")
         handle.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))  # abort without lingering
-        request.transport.abort()
+    request.transport.abort()
 
 
 def _nobody(link: Link) -> None:

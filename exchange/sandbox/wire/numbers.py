@@ -25,7 +25,7 @@ def rfc3339(time_ns: int, digits: int) -> str:
     seconds, fraction = divmod(time_ns, SECOND_NS)
     if digits == 0:
         return f"{_whole(seconds)}Z"
-    return f"{_whole(seconds)}.{fraction // 10 ** (9 - digits):0{digits}d}Z"
+    return f"{_whole(seconds)}.{f'{fraction:09d}'[:digits]}Z"
 
 
 @lru_cache(SECONDS_KEPT)

@@ -1,6 +1,9 @@
--- Hardly any row of a batch is bad: when many are, the rest is not to be believed either.
--- grain: the batch, when it has too many
+-- Hardly any row of an instrument is bad: when many are, the rest is not to be believed either.
+-- grain: one row per instrument of the batch that has too many
 -- param: max_quarantined_share double = 0.05
-select batch_id, path, rows_read, rows_quarantined, rows_quarantined / rows_read as quarantined_share
-from temp.batch
-where rows_quarantined > getvariable('max_quarantined_share') * rows_read
+select
+    instrument, sum(rows_read) as rows_read, sum(rows_quarantined) as rows_quarantined,
+    sum(rows_quarantined) / sum(rows_read) as quarantined_share
+from temp.batch_files
+group by instrument
+having sum(rows_quarantined) > getvariable('max_quarantined_share') * sum(rows_read)

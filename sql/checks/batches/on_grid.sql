@@ -6,5 +6,5 @@ where
     is_new
     and (
         epoch_us(opened_at) % candle_us <> 0
-        or epoch_us(opened_at) + candle_us > (select epoch_us(fetched_at) from temp.batch)
+        or epoch_us(opened_at) + candle_us > (select max(epoch_us(fetched_at)) from temp.batch_files)
     )

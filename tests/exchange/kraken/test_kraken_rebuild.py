@@ -7,6 +7,7 @@ import polars as pl
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from polars.testing import assert_frame_equal
 
 from exchange.kraken.payloads import Trade
 from exchange.kraken.rebuild import SPANS_NS, Rebuild, as_columns
@@ -112,6 +113,17 @@ def test_batches_make_no_difference_and_every_candle_is_what_its_trades_say(step
     frame = rebuilt(*batches)
     for timeframe, span_ns in SPANS_NS.items():
         assert candles(frame, timeframe) == expected(trades, span_ns)
+    assert_frame_equal(rebuilt_by_heirs(batches), frame)
+
+
+def rebuilt_by_heirs(batches: list[list[Trade]]) -> pl.DataFrame:
+    """The same, where every batch is added by a rebuild that knows the one before only by its state."""
+    state, parts = Rebuild().state(), []
+    for batch in batches:
+        heir = Rebuild.from_state(state)
+        parts.append(heir.add(as_columns(batch)))
+        state = heir.state()
+    return pl.concat([*parts, Rebuild.from_state(state).close(10 * DAY_S * 10**9)])
 
 
 def expected(trades: list[Trade], span_ns: int) -> list[tuple[object, ...]]:

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import uvloop
 
 from exchange.sandbox.market.facts import listed
 from exchange.sandbox.market.market import Market
@@ -22,13 +23,20 @@ FIRST_NS = 1_672_531_200_000_000_000  # 2023-01-01, when the 15m files begin
 DAY_NS = 86_400_000_000_000
 
 
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """The tests of one module stay in one process, so that they share its sandbox and its market."""
+    for item in items:
+        if item.path.parent == Path(__file__).parent:
+            item.add_marker(pytest.mark.xdist_group(item.path.stem))
+
+
 class Running:
     """A sandbox in a thread of its own. `ask` speaks to its control API; `sandbox` is only to be looked at."""
 
     def __init__(self, sandbox: Sandbox) -> None:
         self.sandbox = sandbox
         self.left: list[str] = []  # tasks that outlived the sandbox
-        self._loop = asyncio.new_event_loop()
+        self._loop = uvloop.new_event_loop()  # as `slipway sandbox` has it
         self._is_up = threading.Event()
         self._ends = asyncio.Event()
         self._error: BaseException | None = None
@@ -125,7 +133,16 @@ def sample_market() -> Callable[..., Market]:
 @pytest.fixture
 def serve(request: pytest.FixtureRequest) -> Callable[..., Running]:
     """Runs a sandbox of one's own until the test ends: over a market (default: the sample's), with any options."""
+    return starter(request)
 
+
+@pytest.fixture(scope="module")
+def serve_shared(request: pytest.FixtureRequest) -> Callable[..., Running]:
+    """Runs a sandbox as `serve` does, until the last test of the module ends: for tests that only ask."""
+    return starter(request)
+
+
+def starter(request: pytest.FixtureRequest) -> Callable[..., Running]:
     def start(market: Market | None = None, **options: Any) -> Running:
         context = running(Sandbox(market or sample_market_of(), **{"speed": None, "has_limits": False, **options}))
         up = context.__enter__()

@@ -26,6 +26,13 @@ def market(starts_ns: int) -> Market:
 
 
 NOW = market(ENDS_NS)
+SILENT = Market(
+    generated("gap", PAIRS, seed=3, opened_ns=FIRST_NS, span_ns=SPAN_NS, candles=200),
+    pairs=PAIRS,
+    contracts=CONTRACTS,
+    seed=5,
+    starts_ns=ENDS_NS + 100 * MINUTE_NS,  # after its last candle
+)
 
 
 def test_a_perpetual_trades_near_its_index_and_less_often() -> None:
@@ -97,6 +104,65 @@ def test_the_mark_moves_with_the_index_and_stays_near_it() -> None:
     quote = NOW.futures_quote(PF_BTC)
     assert quote.index_usd == index[-1].close
     assert quote.mark_usd == pytest.approx(quote.index_usd, rel=1e-3)
+
+
+@pytest.mark.parametrize("minutes", [1, 15, 60, 1440])
+def test_mark_and_index_have_a_candle_for_every_interval_also_when_nothing_trades(minutes: int) -> None:
+    span_ns = minutes * MINUTE_NS
+    for bars, _ in (
+        SILENT.mark_bars(PF_BTC, minutes, 0, SILENT.now_ns, 10**6, newest=True),
+        SILENT.index_bars(PF_BTC, minutes, 0, SILENT.now_ns, 10**6, newest=True),
+    ):
+        opened = [bar.opened_ns for bar in bars]
+        assert opened == list(range(opened[0], SILENT.now_ns + 1, span_ns))
+        assert all(one.close == other.open for one, other in pairwise(bars))
+        assert all(bar.low <= min(bar[1::3]) <= max(bar[1::3]) <= bar.high for bar in bars)
+    traded, _ = SILENT.futures_bars(PF_BTC, minutes, 0, SILENT.now_ns, 10**6, newest=True)
+    assert len(traded) < len(bars) or minutes == 1440
+
+
+def test_candles_of_the_mark_add_up_to_longer_ones() -> None:
+    short, _ = SILENT.mark_bars(PF_BTC, 1, 0, SILENT.now_ns, 10**6, newest=True)
+    for bar in SILENT.mark_bars(PF_BTC, 60, 0, SILENT.now_ns, 10**6, newest=True)[0]:
+        parts = [part for part in short if bar.opened_ns <= part.opened_ns < bar.opened_ns + HOUR_NS]
+        assert bar[1:] == (
+            parts[0].open,
+            max(part.high for part in parts),
+            min(part.low for part in parts),
+            parts[-1].close,
+        )
+
+
+def test_the_ticker_and_the_running_candle_state_one_mark() -> None:
+    quote = SILENT.futures_quote(PF_BTC)
+    assert SILENT.mark_bars(PF_BTC, 15, 0, SILENT.now_ns, 1, newest=True)[0][0].close == quote.mark_usd
+    assert SILENT.index_bars(PF_BTC, 15, 0, SILENT.now_ns, 1, newest=True)[0][0].close == quote.index_usd
+
+
+@given(
+    st.sampled_from([1, 15, 240]),
+    st.integers(FIRST_NS - DAY_NS, ENDS_NS + DAY_NS),
+    st.integers(0, 2 * DAY_NS),
+    st.integers(1, 50),
+)
+@settings(max_examples=40, deadline=None)
+def test_charts_of_the_mark_page_from_either_end(minutes: int, from_ns: int, length_ns: int, limit: int) -> None:
+    to_ns = from_ns + length_ns
+    every, _ = SILENT.mark_bars(PF_BTC, minutes, 0, SILENT.now_ns, 10**6, newest=False)
+    asked = [bar for bar in every if from_ns <= bar.opened_ns <= to_ns]
+    oldest, more_after = SILENT.mark_bars(PF_BTC, minutes, from_ns, to_ns, limit, newest=False)
+    newest, more_before = SILENT.mark_bars(PF_BTC, minutes, from_ns, to_ns, limit, newest=True)
+    assert (oldest, newest) == (asked[:limit], asked[-limit:])
+    assert more_after == more_before == (len(asked) > limit)
+
+
+def test_the_mark_of_a_trade_is_the_one_after_its_moment() -> None:
+    moving = market(ENDS_NS - HOUR_NS)
+    for instant in moving.advance(ENDS_NS):
+        for moment in instant.moments:
+            if moment.instrument == "BTC/USD":
+                marks = moving.marks_at(PF_BTC, moment.futures.time_ns).tolist()
+                assert set(marks) == {moving.futures_quote(PF_BTC).mark_usd}
 
 
 @given(

@@ -217,7 +217,7 @@ def test_a_candle_that_can_not_be_is_reported_by_the_advance_that_meets_it(serve
 
 def test_a_clock_that_meets_a_candle_that_can_not_be_ends_the_sandbox_with_a_sentence(tmp_path):
     with pytest.raises(InputUnusable, match="BTC/USD"):
-        asyncio.run(run_by_itself(Sandbox(spoilt_market(), speed=1e6), tmp_path / "sandbox.json", lambda _: None))
+        asyncio.run(run_by_itself(Sandbox(spoilt_market(), speed=1e6), tmp_path / "sandbox.json", lambda *_: None))
 
 
 def test_two_who_advance_at_once_move_the_market_by_both(serve):
@@ -452,6 +452,22 @@ def test_connections_are_dropped_on_demand(serve, how, code):
     assert asyncio.run(lose(serve())) == (True, code)
 
 
+def test_a_half_open_connection_hears_nothing_more(serve):
+    async def call_into_the_void(up):
+        async with aiohttp.ClientSession() as http, http.ws_connect(up.urls.spot_ws, autoping=False) as ws:
+            number = (await ws.receive_json())["data"][0]["connection_id"]
+            await ws.ping()
+            heard = await ws.receive(5)
+            await asyncio.to_thread(up.ask, "POST", "/drop", how="half_open", link=number)
+            await ws.ping()
+            await ws.send_json({"method": "ping"})
+            with pytest.raises(TimeoutError):
+                await ws.receive(0.3)
+            return heard.type, next(iter(up.sandbox.links.values())).answered
+
+    assert asyncio.run(call_into_the_void(serve())) == (aiohttp.WSMsgType.PONG, 0)
+
+
 def test_faults_are_listed_with_what_they_hit_and_lifted(serve):
     up = serve()
     number = up.ask("POST", "/faults", kind="unavailable", on="spot_rest", match="Time", nth=2)["number"]
@@ -463,6 +479,58 @@ def test_faults_are_listed_with_what_they_hit_and_lifted(serve):
     listed = up.ask("GET", "/faults")["faults"]
     assert [(fault["kind"], fault["matched"], fault["hit"]) for fault in listed] == [("unavailable", 2, 1)]
     assert up.ask("DELETE", f"/faults/{number}") == {"faults": []}
+
+
+def test_a_fault_is_listed_as_it_was_ordered_with_what_is_left_of_it(serve):
+    up = serve()
+    order = {
+        "kind": "silence",
+        "on": "spot_ws",
+        "match": "BTC",
+        "nth": 2,
+        "probability": 0.5,
+        "at": 5,
+        "until": up.ask("GET", "/state")["now_ns"] + MINUTE_NS,
+    }
+    listed = up.ask("POST", "/faults", **order)
+    assert {key: listed[key] for key in order} == order
+    assert (listed["times"], listed["left"]) == (None, None)
+    up.advance(60)
+    assert up.ask("GET", "/faults")["faults"][0]["left"] == 0
+
+
+def test_a_fault_that_is_used_up_has_nothing_left_and_is_forgotten_when_there_are_many(serve):
+    up = serve()
+    numbers = []
+    for _ in range(105):
+        numbers.append(up.ask("POST", "/faults", kind="unavailable", on="spot_rest", match="Time")["number"])
+        with urllib.request.urlopen(f"{up.urls.spot_rest}/0/public/Time", timeout=30) as reply:
+            assert json.loads(reply.read())["error"]
+    endless = up.ask("POST", "/faults", kind="unavailable", on="spot_rest", times=3)
+
+    listed = up.ask("GET", "/faults")["faults"]
+    assert [fault["number"] for fault in listed] == [*numbers[-100:], endless["number"]]
+    assert [fault["left"] for fault in listed] == [0] * 100 + [3]
+    assert [standing.number for standing in up.sandbox.faults.standing] == [endless["number"]]
+    assert up.ask("DELETE", "/faults") == {"faults": []}
+    assert up.ask("GET", "/faults") == {"faults": []}
+
+
+def test_a_connection_that_was_left_half_open_on_demand_is_given_up_after_an_hour(serve):
+    async def lose(up):
+        async with aiohttp.ClientSession() as http, http.ws_connect(up.urls.spot_ws) as ws:
+            await ws.receive(5)
+            await asyncio.to_thread(up.ask, "POST", "/drop", how="half_open")
+            await asyncio.to_thread(up.advance, 3500)
+            kept = len(up.sandbox.links)
+            await asyncio.to_thread(up.advance, 200)
+            ended_by = (await ws.receive(5)).type
+            await asyncio.to_thread(wait_for, lambda: not up.sandbox.links)
+            return kept, ended_by, len(up.sandbox.links)
+
+    kept, ended_by, left = asyncio.run(lose(serve()))
+    assert (kept, left) == (1, 0)
+    assert ended_by in (aiohttp.WSMsgType.CLOSED, aiohttp.WSMsgType.ERROR)
 
 
 def test_links_and_sessions_are_shown(serve):

@@ -1,5 +1,6 @@
 """Candles become trades, exactly."""
 
+from itertools import islice
 from pathlib import Path
 
 import numpy as np
@@ -176,10 +177,12 @@ def test_a_thin_candle_may_be_a_single_trade() -> None:
     assert (trades.price.tolist(), trades.volume.tolist(), trades.trade_id.tolist()) == ([100], [1], [1])
 
 
-def test_every_sample_candle_of_15_minutes_is_reproduced_exactly() -> None:
+@pytest.mark.no_cover  # a candle at a time
+@pytest.mark.parametrize("candles", [3_000, pytest.param(20_000, marks=pytest.mark.deep)])  # of 17,364 and 17,363
+def test_every_sample_candle_of_15_minutes_is_reproduced_exactly(candles: int) -> None:
     pairs, _ = listed(["BTC/USD", "ETH/USD"])
     for pair, name in zip(pairs, ("XBTUSD_15.csv", "ETHUSD_15.csv"), strict=True):
-        fed = list(candles_of({SAMPLE / name: pair}, 15))
+        fed = list(islice(candles_of({SAMPLE / name: pair}, 15), candles))
         for candle in fed:
             refuse_infeasible(candle, 16)
         columns = columns_of(fed)

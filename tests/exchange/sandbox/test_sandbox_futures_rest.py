@@ -208,6 +208,16 @@ def test_executions_page_back_by_token_without_a_gap_or_a_repeat(sandbox):
     assert first["elements"] + second["elements"] == both["elements"]
 
 
+def test_executions_name_the_next_page_in_a_header_too(sandbox):
+    with urllib.request.urlopen(f"{sandbox.urls.futures_rest}{EXECUTIONS}?count=3", timeout=30) as reply:
+        assert reply.headers["Next-Continuation-Token"] == json.loads(reply.read())["continuationToken"]
+
+
+@pytest.mark.parametrize(("count", "given"), [(1000, 1000), (1001, 1000), (10**9, 1000)])
+def test_a_page_of_executions_has_a_thousand_at_most_whatever_is_wished_for(sandbox, count, given):
+    assert told(sandbox, f"{EXECUTIONS}?count={count}")["len"] == given
+
+
 def test_executions_in_ascending_order_begin_at_since(sandbox):
     since_ms = (now_s(sandbox) - 2 * DAY_S) * 1000
     forward = told(sandbox, f"{EXECUTIONS}?sort=asc&since={since_ms}&count=700")

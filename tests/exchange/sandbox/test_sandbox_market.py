@@ -20,6 +20,8 @@ from exchange.sandbox.market.model import Bar, Instant, SourceCandle, Trades
 from exchange.sandbox.units import DAY_NS, HOUR_NS, MINUTE_NS
 from trading.errors import InputUnusable
 
+pytestmark = pytest.mark.no_cover  # all trades of days, over and over: twice the time under coverage
+
 SPAN_NS = 15 * MINUTE_NS
 FIRST_NS = 1_700_006_400_000_000_000
 PAIRS, CONTRACTS = listed(["BTC/USD", "DOGE/USD"])
@@ -37,9 +39,19 @@ def market(fed: Iterable[SourceCandle], starts_ns: int = FIRST_NS + SPAN_NS, see
 
 FED = candles()
 ENDS_NS = FED[-1].opened_ns + SPAN_NS
-WHOLE = tuple(market(FED).advance(ENDS_NS))
-NOW = market(FED, starts_ns=ENDS_NS)  # only to be asked
 TIMES = st.integers(FIRST_NS + SPAN_NS, ENDS_NS)
+
+
+@pytest.fixture(scope="module")
+def whole() -> tuple[Instant, ...]:
+    """Everything that is printed, from the second candle to the last."""
+    return tuple(market(FED).advance(ENDS_NS))
+
+
+@pytest.fixture(scope="module")
+def now() -> Market:
+    """The market after its last candle, only to be asked."""
+    return market(FED, starts_ns=ENDS_NS)
 
 
 def spot_prints(instants: Iterable[Instant], instrument: str = BTC) -> Trades:
@@ -81,8 +93,8 @@ def everything_known(now: Market) -> bytes:
     )
 
 
-def test_the_streamed_trades_of_a_span_make_its_candle() -> None:
-    trades = spot_prints(WHOLE)
+def test_the_streamed_trades_of_a_span_make_its_candle(whole: tuple[Instant, ...]) -> None:
+    trades = spot_prints(whole)
     opened = trades.time_ns // SPAN_NS * SPAN_NS
     for candle in [fed for fed in FED if fed.instrument == BTC][1:]:
         price, volume = trades.price[opened == candle.opened_ns], trades.volume[opened == candle.opened_ns]
@@ -96,14 +108,14 @@ def test_the_same_seed_prints_the_same_and_another_does_not() -> None:
     assert prints[0] == prints[1] != prints[2]
 
 
-@given(st.lists(TIMES, max_size=4))
+@given(stops=st.lists(TIMES, max_size=4))
 @settings(max_examples=8, deadline=None)
-def test_to_advance_in_pieces_is_to_advance_at_once(stops: list[int]) -> None:
+def test_to_advance_in_pieces_is_to_advance_at_once(whole: tuple[Instant, ...], stops: list[int]) -> None:
     moving, instants = market(FED), []
     for stop in [*sorted(stops), ENDS_NS]:
         instants += list(moving.advance(stop))
         assert moving.now_ns == stop
-    assert digest(instants) == digest(WHOLE)
+    assert digest(instants) == digest(whole)
 
 
 @given(TIMES)
@@ -124,7 +136,7 @@ def test_what_is_kept_up_to_date_equals_what_is_asked_for_the_first_time() -> No
         assert everything_known(moving) == everything_known(market(FED, starts_ns=stop))
 
 
-def test_instants_come_in_order_and_are_foretold() -> None:
+def test_instants_come_in_order_and_are_foretold(whole: tuple[Instant, ...]) -> None:
     moving = market(FED)
     for _ in range(200):
         foretold = moving.next_ns()
@@ -132,12 +144,12 @@ def test_instants_come_in_order_and_are_foretold() -> None:
         (instant,) = moving.advance(foretold)
         assert instant.at_ns == foretold == moving.now_ns
         assert [moment.instrument for moment in instant.moments] == sorted(m.instrument for m in instant.moments)
-    assert all(one.at_ns < other.at_ns for one, other in pairwise(WHOLE))
+    assert all(one.at_ns < other.at_ns for one, other in pairwise(whole))
 
 
-def test_time_goes_on_after_the_last_candle() -> None:
+def test_time_goes_on_after_the_last_candle(whole: tuple[Instant, ...]) -> None:
     moving = market(FED)
-    assert len(list(moving.advance(ENDS_NS + DAY_NS))) == len(WHOLE)
+    assert len(list(moving.advance(ENDS_NS + DAY_NS))) == len(whole)
     assert moving.next_ns() is None
     assert moving.now_ns == ENDS_NS + DAY_NS
     assert moving.spot_bars(BTC, 60, 3)[-1].trades == 0
@@ -196,9 +208,9 @@ def test_executions_page_forward_to_their_end_however_long_the_candles(serve: Ca
     assert len(seen) == len(set(seen)) == printed
 
 
-def test_the_past_is_expanded_again_as_it_was_printed() -> None:
+def test_the_past_is_expanded_again_as_it_was_printed(whole: tuple[Instant, ...]) -> None:
     now = market(FED, starts_ns=ENDS_NS)
-    history, streamed = now.last_spot_trades(BTC, 10**9), spot_prints(WHOLE)
+    history, streamed = now.last_spot_trades(BTC, 10**9), spot_prints(whole)
     assert same(Trades(*(column[-len(streamed) :] for column in history)), streamed)
     assert history.trade_id.tolist() == list(range(1, len(history) + 1))
 
@@ -239,10 +251,13 @@ def bars_by_hand(trades: Trades, span_ns: int, first_ns: int, last_ns: int) -> l
     return bars
 
 
-@given(st.integers() | st.sampled_from([2**62, 2**63, 2**64, -(2**63)]), st.sampled_from([1, 15, 21600]), st.booleans())
+@given(
+    at_ns=st.integers() | st.sampled_from([2**62, 2**63, 2**64, -(2**63)]),
+    minutes=st.sampled_from([1, 15, 21600]),
+    newest=st.booleans(),
+)
 @settings(max_examples=20, deadline=None)
-def test_no_time_is_too_absurd_to_ask_for(at_ns: int, minutes: int, newest: bool) -> None:
-    now = NOW
+def test_no_time_is_too_absurd_to_ask_for(now: Market, at_ns: int, minutes: int, newest: bool) -> None:
     known = set(now.last_spot_trades(BTC, 10**9).time_ns.tolist())
     after = now.spot_trades(BTC, at_ns, 10)
     assert set(after.time_ns.tolist()) <= {time for time in known if time > at_ns}

@@ -124,10 +124,42 @@ def test_scenarios_are_what_they_are_called() -> None:
     first, last = of_btc["trend"][0].open, of_btc["trend"][-1].close
     assert last > 1.05 * first
     assert all(abs(candle.close / of_btc["range"][0].open - 1) < 0.1 for candle in of_btc["range"])
-    assert min(candle.low for candle in of_btc["crash"]) < 0.8 * of_btc["crash"][0].open
     assert len(of_btc["gap"]) < 190
     assert max(candle.trades for candle in of_btc["thin"]) <= 4
     assert len(of_btc["thin"]) < 100
+
+
+def test_every_week_has_one_crash_of_all_pairs_at_a_time_that_the_seed_decides() -> None:
+    week, weeks = 672, range(6)
+    begins = {seed: crashes(scenario("crash", seed=seed, number=week * len(weeks))) for seed in (1, 2)}
+    for of_pair in begins.values():
+        assert [begin // week for begin in of_pair["BTC/USD"]] == list(weeks)
+        assert all(other == of_pair["BTC/USD"] for other in of_pair.values())
+        assert len({begin % week for begin in of_pair["BTC/USD"]}) == len(weeks)
+    assert begins[1] != begins[2]
+
+
+def crashes(fed: list[SourceCandle]) -> dict[str, list[int]]:
+    """Of each pair the candles, counted from the first, with which a fall by a fifth within eight of them began."""
+    begins: dict[str, list[int]] = {}
+    for pair in PAIRS:
+        closes = [candle.close for candle in fed if candle.instrument == pair.instrument]
+        falls = [number for number, close in enumerate(closes[8:]) if close < 0.8 * closes[number]]
+        begins[pair.instrument] = [
+            max(falling, key=lambda number: closes[number] / closes[number + 8]) + 1 for falling in apart(falls)
+        ]
+    return begins
+
+
+def apart(numbers: list[int]) -> list[list[int]]:
+    """Stretches of numbers without a gap."""
+    stretches: list[list[int]] = []
+    for number in numbers:
+        if stretches and number == stretches[-1][-1] + 1:
+            stretches[-1].append(number)
+        else:
+            stretches.append([number])
+    return stretches
 
 
 def test_a_scenario_without_an_end_goes_on() -> None:
@@ -135,15 +167,17 @@ def test_a_scenario_without_an_end_goes_on() -> None:
     assert len(list(islice(endless, 1000))) == 1000
 
 
+@pytest.mark.no_cover
+@pytest.mark.parametrize("number", [10_000, pytest.param(100_000, marks=pytest.mark.deep)])
 @pytest.mark.parametrize("name", SCENARIOS)
-def test_an_endless_scenario_stays_within_what_a_venue_can_state(name: str) -> None:
+def test_an_endless_scenario_stays_within_what_a_venue_can_state(name: str, number: int) -> None:
     doge = PAIRS[-1]  # its prices have the most points
     first = last = None
-    for last in generated(name, [doge], seed=0, opened_ns=FIRST_NS, span_ns=SPAN_NS, candles=50_000):
+    for last in generated(name, [doge], seed=0, opened_ns=FIRST_NS, span_ns=SPAN_NS, candles=number):
         first = first or last
         assert first.open / 10 < last.low <= last.high < first.open * 10
         refuse_infeasible(last, 90)
-    assert last.opened_ns > FIRST_NS + 49_900 * SPAN_NS
+    assert last.opened_ns > FIRST_NS + (number - 100) * SPAN_NS
 
 
 def test_a_trend_turns() -> None:

@@ -225,7 +225,7 @@ def _watched(spot: Spot, watch: Callable[[Any], Awaitable[Any]]) -> Any:
 async def _while(spot: Spot, seconds: float, watching: Awaitable[Any]) -> Any:
     """What is watched, while the market goes on."""
     task = asyncio.ensure_future(watching)
-    await asyncio.sleep(0.2)  # its subscription is on the way
+    await _until(lambda: any(link.answered for link in spot.running.sandbox.links.values()))  # it has subscribed
     await asyncio.to_thread(spot.advance, seconds)
     return await task
 

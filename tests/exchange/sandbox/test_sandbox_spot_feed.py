@@ -96,6 +96,16 @@ def test_ends_all_connections_for_maintenance_and_refuses_subscriptions(spot: Sp
         assert client.subscribe("trade", "BTC/USD")["error"] == "EService:Unavailable"
 
 
+def test_tells_of_a_pair_that_is_hidden_from_the_list_when_its_status_changes(spot: Spot) -> None:
+    with spot.client() as client:
+        client.subscribe("instrument")
+        spot.running.ask("POST", "/hide", instruments=["ETH/USD"])
+        assert client.drain() == []  # a list that lacks it is no news of the pair
+        spot.running.ask("POST", "/suspend", instruments=["ETH/USD"])
+        (message,) = client.drain()
+    assert [(pair["symbol"], pair["status"]) for pair in message["data"]["pairs"]] == [("ETH/USD", "cancel_only")]
+
+
 def test_tells_of_a_suspended_pair_in_the_list_of_instruments(spot: Spot) -> None:
     with spot.client() as client:
         client.subscribe("instrument")

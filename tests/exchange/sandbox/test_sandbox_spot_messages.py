@@ -108,8 +108,8 @@ def test_pads_prices_of_the_tape_to_five_decimals_and_cuts_none() -> None:
 
 def test_lists_a_ticker_of_today_and_of_24_hours() -> None:
     assert replies.ticker(BTC, _quote()) == {
-        "a": ["90010.10000", "1", "1.250"],
-        "b": ["90010.00000", "0", "0.500"],
+        "a": ["90010.10000", "1", "1.000"],
+        "b": ["90010.00000", "1", "1.000"],
         "c": ["90010.10000", "0.01000000"],
         "v": ["10.00000000", "30.00000000"],
         "p": ["90200.00000", "90400.00000"],

@@ -19,8 +19,19 @@ STARTS_S = STARTS_NS // SECOND_NS
 INVALID = {"error": ["EGeneral:Invalid arguments"]}
 
 
+@pytest.fixture(scope="module")
+def spot(serve_shared: Callable[..., Any]) -> Spot:
+    """One for all tests that only ask."""
+    return after_90_seconds(serve_shared)
+
+
 @pytest.fixture
-def spot(serve: Callable[..., Any]) -> Spot:
+def changeable(serve: Callable[..., Any]) -> Spot:
+    """One of the test's own, to be told something."""
+    return after_90_seconds(serve)
+
+
+def after_90_seconds(serve: Callable[..., Any]) -> Spot:
     spot = Spot(serve(small_market()))
     spot.advance(90)
     return spot
@@ -172,7 +183,7 @@ def test_takes_since_in_seconds_as_well(spot: Spot) -> None:
 
 @pytest.mark.parametrize("since", ["9999999999999999999", "9223372036854775807", "9999999999999999999.999"])
 def test_has_nothing_after_the_end_of_time(spot: Spot, since: str) -> None:
-    assert spot.result("Trades", pair="XBTUSD", since=since)["XXBTZUSD"] == []
+    assert spot.result("Trades", pair="XBTUSD", since=since) == {"XXBTZUSD": [], "last": str(2**63 - 1)}
     assert len(spot.result("OHLC", pair="XBTUSD", since=since)["XXBTZUSD"]) == 1
 
 
@@ -216,29 +227,30 @@ def test_has_no_valid_key_yet(spot: Spot) -> None:
     assert spot.reply(request) == {"error": ["EAPI:Invalid key"]}
 
 
-def test_is_unavailable_during_maintenance_but_says_so(spot: Spot) -> None:
-    spot.running.ask("POST", "/status", status="maintenance")
-    assert spot.get("/0/public/OHLC", pair="XBTUSD") == {"error": ["EService:Unavailable"]}
-    assert spot.result("SystemStatus")["status"] == "maintenance"
-    assert spot.result("Time")["unixtime"] == STARTS_S + 90
+def test_is_unavailable_during_maintenance_but_says_so(changeable: Spot) -> None:
+    changeable.running.ask("POST", "/status", status="maintenance")
+    assert changeable.get("/0/public/OHLC", pair="XBTUSD") == {"error": ["EService:Unavailable"]}
+    assert changeable.result("SystemStatus")["status"] == "maintenance"
+    assert changeable.result("Time")["unixtime"] == STARTS_S + 90
 
 
-def test_leaves_hidden_pairs_out_of_lists_only(spot: Spot) -> None:
-    spot.running.ask("POST", "/hide", instruments=["BTC/USD"])
-    assert list(spot.result("AssetPairs")) == ["XDGUSD", "XETHZUSD"]
-    assert spot.get("/0/public/AssetPairs", pair="XBTUSD") == {"error": ["EQuery:Unknown asset pair"]}
-    assert len(spot.result("OHLC", pair="XBTUSD")["XXBTZUSD"]) == 721
+def test_leaves_hidden_pairs_out_of_lists_only(changeable: Spot) -> None:
+    changeable.running.ask("POST", "/hide", instruments=["BTC/USD"])
+    assert list(changeable.result("AssetPairs")) == list(changeable.result("Ticker")) == ["XDGUSD", "XETHZUSD"]
+    assert list(changeable.result("AssetPairs", pair="XBTUSD")) == ["XXBTZUSD"]
+    assert list(changeable.result("Ticker", pair="XBTUSD,ETHUSD")) == ["XXBTZUSD", "XETHZUSD"]
+    assert len(changeable.result("OHLC", pair="XBTUSD")["XXBTZUSD"]) == 721
 
 
-def test_lists_a_suspended_pair_as_cancel_only(spot: Spot) -> None:
-    spot.running.ask("POST", "/suspend", instruments=["BTC/USD"])
-    statuses = {key: pair["status"] for key, pair in spot.result("AssetPairs").items()}
+def test_lists_a_suspended_pair_as_cancel_only(changeable: Spot) -> None:
+    changeable.running.ask("POST", "/suspend", instruments=["BTC/USD"])
+    statuses = {key: pair["status"] for key, pair in changeable.result("AssetPairs").items()}
     assert statuses == {"XXBTZUSD": "cancel_only", "XDGUSD": "online", "XETHZUSD": "online"}
 
 
-def test_tells_a_wrong_time_when_its_clock_is_wrong(spot: Spot) -> None:
-    spot.running.ask("POST", "/skew", by_s=-2)
-    assert spot.result("Time")["unixtime"] == STARTS_S + 88
+def test_tells_a_wrong_time_when_its_clock_is_wrong(changeable: Spot) -> None:
+    changeable.running.ask("POST", "/skew", by_s=-2)
+    assert changeable.result("Time")["unixtime"] == STARTS_S + 88
 
 
 def test_limits_requests_by_client_and_candles_and_trades_by_pair(serve: Callable[..., Any]) -> None:
@@ -271,10 +283,33 @@ def test_refuses_a_body_that_is_not_encoded_as_it_says(spot: Spot) -> None:
     assert spot.reply(request) == INVALID
 
 
-def test_takes_no_body_of_megabytes(spot: Spot) -> None:
-    with pytest.raises(HTTPError, match="413"):
-        spot.reply(Request(f"{spot.rest}/0/public/Time", data=b"a" * 2_000_000))
+@pytest.mark.parametrize("path", ["/0/public/Time", "/0/private/Balance", "/anything"])
+def test_the_edge_takes_no_body_of_megabytes(spot: Spot, path: str) -> None:
+    with pytest.raises(HTTPError, match="413") as refused:
+        spot.reply(Request(f"{spot.rest}{path}", data=b"a" * 2_000_000))
+    assert_is_a_page(refused.value)
     assert spot.result("Time")
+
+
+def test_the_edge_takes_no_body_of_megabytes_that_hides_its_length(spot: Spot) -> None:
+    parts = (b"a" * 100_000 for _ in range(20))
+    with pytest.raises(HTTPError, match="413") as refused:
+        spot.reply(Request(f"{spot.rest}/0/public/Time", data=parts))  # in chunks: its length is not known before
+    assert_is_a_page(refused.value)
+
+
+@pytest.mark.parametrize("length", [33_000, 500_000])
+def test_the_edge_takes_no_url_beyond_32_kilobytes(spot: Spot, length: int) -> None:
+    with pytest.raises(HTTPError, match="414") as refused:
+        spot.get("/0/public/OHLC", pair="X" * length)
+    assert_is_a_page(refused.value)
+    assert spot.get("/0/public/OHLC", pair="X" * 30_000) == {"error": ["EQuery:Unknown asset pair"]}
+
+
+def assert_is_a_page(refused: HTTPError) -> None:
+    with refused:
+        assert refused.headers.get_content_type() == "text/html"
+        assert refused.read().startswith(b"<html>")
 
 
 names = st.sampled_from(["pair", "interval", "since", "count", "info", "asset", "assetVersion", "aclass_base"])

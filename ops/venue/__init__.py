@@ -1,0 +1,1 @@
+"""Does the sandbox still answer as the venue does? Replies of both, compared by their shape, on request only."""

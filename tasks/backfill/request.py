@@ -1,0 +1,150 @@
+"""What a backfill is asked for: which venue, which jobs, from when on. One warehouse holds the data of one venue."""
+
+from collections.abc import Iterable, Sequence
+from datetime import datetime
+from itertools import product
+from pathlib import Path
+from typing import NamedTuple
+
+from config.settings import Dataset, Settings
+from exchange.kraken.symbols import archive_name
+from trading.errors import InputUnusable, SetupFailed, SlipwayError
+from warehouse.connection import unit_of_work
+from warehouse.intake import held
+
+SPOT: tuple[Dataset, ...] = ("ohlc", "trades")
+SOURCES: dict[Dataset, str] = {"ohlc": "rest", "trades": "trades", "charts": "charts", "funding": "rest"}
+
+
+class Request(NamedTuple):
+    """Every dataset of every instrument from one venue.
+
+    `since` None: from what the warehouse holds on, less an overlap, and where it holds nothing from the venue's
+    beginning. `trades_hours` says it for trades alone, counted back from the venue's now. `addresses` is the file of a
+    running sandbox, instead of the one that the settings name.
+    """
+
+    venue: str
+    instruments: tuple[str, ...]  # spot, `BTC/USD`; each stands for its perpetual too
+    datasets: tuple[Dataset, ...]
+    since: datetime | None = None
+    trades_hours: int | None = None
+    addresses: Path | None = None
+
+
+class Failure(NamedTuple):
+    """A job that did not come to its end, and why."""
+
+    title: str
+    error: SlipwayError
+
+
+class Target(NamedTuple):
+    """One dataset of one instrument, spot or contract; what its source is called, and where its spool lies."""
+
+    dataset: Dataset
+    instrument: str
+    source: str
+    spool: Path
+
+    @property
+    def title(self) -> str:
+        return f"{self.dataset} {self.instrument}"
+
+
+def request_of(
+    settings: Settings,
+    *,
+    venue: str | None,
+    instruments: Sequence[str] | None = None,
+    datasets: Sequence[Dataset] | None = None,
+    since: datetime | None = None,
+    trades_hours: int | None = None,
+    addresses: Path | None = None,
+) -> Request:
+    """A request; what is left out comes from the settings, the venue from what the warehouse holds.
+
+    Raises:
+        SetupFailed: the venue is not known, not chosen, or another one than the warehouse's.
+        InputUnusable: a time without its zone.
+    """
+    if since is not None and since.tzinfo is None:
+        raise InputUnusable(f"{since} may be any of a day's hours: say its time zone, as in 2023-01-31T00:00Z.")
+    chosen = venue or held_venue(settings)
+    if chosen is None:
+        raise SetupFailed(f"No venue was chosen. {_how_to_choose(settings)}")
+    if chosen not in settings.venues:
+        raise SetupFailed(f"There is no venue {chosen!r}; config/base.toml has {', '.join(settings.venues)}.")
+    refuse_other_venue(settings, chosen)
+    return Request(
+        chosen,
+        tuple(instruments or settings.instruments),
+        tuple(datasets or settings.backfill.datasets),
+        since,
+        trades_hours,
+        addresses,
+    )
+
+
+def targets(settings: Settings, request: Request) -> tuple[tuple[Target, ...], tuple[Failure, ...]]:
+    """The jobs of a request; and those that can't be, for an instrument's name is none or has no known perpetual."""
+    found: list[Target] = []
+    failures: list[Failure] = []
+    for dataset, name in product(request.datasets, request.instruments):
+        try:
+            found.append(_target(settings, request, dataset, name))
+        except InputUnusable as error:
+            failures.append(Failure(f"{dataset} {name}", error))
+    return tuple(found), tuple(failures)
+
+
+def nothing_to_fetch(settings: Settings, venue: str | None) -> str:
+    """Why a routine run has nothing to do: no venue was chosen yet, or its sandbox does not run. Empty: it has."""
+    chosen = venue or held_venue(settings)
+    if chosen is None:
+        return f"Nothing was fetched: no venue was chosen yet. {_how_to_choose(settings)}"
+    addresses = settings.venues[chosen].addresses
+    if addresses is not None and not (settings.paths.state / addresses).is_file():
+        return f"Nothing was fetched: the warehouse holds the market of a {chosen}, and none is running."
+    return ""
+
+
+def held_venue(settings: Settings) -> str | None:
+    """The venue whose data the warehouse holds; None: it holds archives only, or nothing."""
+    if not settings.paths.build.is_file():
+        return None
+    with unit_of_work(settings.paths.build, **settings.warehouse.model_dump()) as warehouse:
+        return venue_among(settings, held.sources(warehouse))
+
+
+def refuse_other_venue(settings: Settings, venue: str) -> None:
+    """Raise SetupFailed when the warehouse holds another venue's data: a sandbox's prices are no real ones."""
+    holds = held_venue(settings)
+    if holds not in (None, venue):
+        raise SetupFailed(
+            f"This warehouse holds data of the venue {holds!r}, and data of {venue!r} is never mixed with it. Give it "
+            "a home of its own: SLIPWAY_HOME=<another folder>."
+        )
+
+
+def venue_among(settings: Settings, sources: Iterable[str]) -> str | None:
+    """The venue that some source belongs to. `kraken` alone, without a dash, is its archives, which anyone may use."""
+    venues = {venue for venue, dash, _ in (source.partition("-") for source in sources) if dash}
+    return next(iter(sorted(venues & set(settings.venues))), None)
+
+
+def _how_to_choose(settings: Settings) -> str:
+    return f"Name one ({', '.join(settings.venues)}), or run `make run`, which fetches from a sandbox."
+
+
+def _target(settings: Settings, request: Request, dataset: Dataset, name: str) -> Target:
+    """Raises InputUnusable."""
+    instrument = name if dataset in SPOT or "/" not in name else _perpetual(settings, name)
+    file = f"{request.venue}-{dataset}-{archive_name(instrument)}.sqlite"
+    return Target(dataset, instrument, f"{request.venue}-{SOURCES[dataset]}", settings.paths.state / "spool" / file)
+
+
+def _perpetual(settings: Settings, name: str) -> str:
+    if name not in settings.instruments:
+        raise InputUnusable(f"{name} has no perpetual in [instruments] of config/base.toml: name the contract itself.")
+    return settings.instruments[name].futures

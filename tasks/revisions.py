@@ -1,0 +1,67 @@
+"""Candles that changed after a session had decided upon them (I31): told once for each, before anybody wonders."""
+
+from datetime import datetime
+from typing import NamedTuple
+
+from config.settings import Settings
+from tasks.alerting import alert
+from warehouse.connection import unit_of_work
+
+SHOWN = 10
+FLOW = "transform"
+
+_REVISED = """
+    select
+        session, instrument, timeframe, closed_at, close_used::varchar, close::varchar, source, revised_at,
+        decisions::bigint
+    from marts.revised_decisions
+    where decisions > 0
+    order by session, instrument, timeframe, closed_at
+"""
+
+
+class Revised(NamedTuple):
+    """A candle that a session has used, and another value of which is believed since."""
+
+    session: str
+    instrument: str
+    timeframe: str
+    closed_at: datetime
+    close_used: str
+    close: str
+    source: str
+    revised_at: datetime
+    decisions: int  # made for its instrument between its close and the revision
+
+    def __str__(self) -> str:
+        closes = f"close {self.close_used}, now {self.close}" if self.close_used != self.close else "not its close"
+        candle = f"{self.instrument} {self.timeframe} {self.closed_at:%Y-%m-%d %H:%M}"
+        return f"{candle} ({closes}; {self.decisions} decisions in between; {self.source})"
+
+
+def alert_revised_decisions(settings: Settings) -> tuple[Revised, ...]:
+    """Alert for every session and series of which candles were revised after they were used; all that there are.
+
+    One alert per session, series and time of revision, ever: the outbox knows what it has told.
+
+    Raises:
+        WarehouseBusy: another process held the build file for the whole bounded wait.
+        SetupFailed: the journal of these alerts can't be opened.
+    """
+    with unit_of_work(settings.paths.build, **settings.warehouse.model_dump()) as warehouse:
+        revised = tuple(Revised(*row) for row in warehouse.execute(_REVISED).fetchall())
+    together: dict[tuple[str, str, str, datetime], list[Revised]] = {}
+    for candle in revised:
+        key = candle.session, candle.instrument, candle.timeframe, candle.revised_at
+        together.setdefault(key, []).append(candle)
+    for (session, instrument, timeframe, revised_at), candles in together.items():
+        more = [f"… and {len(candles) - SHOWN} more"] if len(candles) > SHOWN else []
+        alert(
+            settings,
+            FLOW,
+            key=f"revised:{session}:{instrument}:{timeframe}:{revised_at.isoformat()}",
+            severity="warning",
+            title=f"{instrument} {timeframe}: {len(candles)} candle(s) revised after {session} used them",
+            body="\n".join([*map(str, candles[:SHOWN]), *more, "All of them: from marts.revised_decisions"]),
+        )
+    return revised

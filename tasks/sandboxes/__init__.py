@@ -1,0 +1,1 @@
+"""Sandboxes that are started here: over which candles, and to compare the venue with."""

@@ -1,0 +1,1 @@
+"""Discovery of the universe: what the venue lists, what of it can be traded, and whether to believe it."""

@@ -1,0 +1,1 @@
+"""What keeps the data safe and small: backups, restores and the drill, tidying up."""

@@ -1,0 +1,131 @@
+"""Backup, drill and tidying up as Prefect runs them; and what Prefect itself keeps, and for how long.
+
+Prefect is imported where it is used: it takes seconds, and of several test processes only one runs these tests.
+"""
+
+import json
+import os
+import subprocess
+import sys
+from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from uuid import uuid4
+
+import pytest
+
+from config.settings import Settings, load_settings
+from ops.backups.folders import backups
+from ops.journal import JournalReader, Kind
+from ops.orchestrator import Orchestrator
+from trading.errors import SetupFailed
+from warehouse.connection import unit_of_work
+
+pytestmark = pytest.mark.xdist_group("prefect")
+
+ROOT = Path(__file__).resolve().parents[2]
+
+
+@pytest.fixture(scope="module")
+def api_url() -> Iterator[str]:
+    """A server of these tests' own."""
+    from prefect.settings import PREFECT_API_URL
+    from prefect.testing.utilities import prefect_test_harness
+
+    with prefect_test_harness(server_startup_timeout=120):
+        yield str(PREFECT_API_URL.value())
+
+
+@pytest.fixture
+def settings(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Settings:
+    """Of a home with a warehouse."""
+    monkeypatch.setenv("SLIPWAY_HOME", str(tmp_path))
+    settings = load_settings()
+    with unit_of_work(settings.paths.build, **settings.warehouse.model_dump()):
+        return settings
+
+
+def test_prefects_own_server_keeps_runs_as_long_as_the_settings_say() -> None:
+    code = (
+        "import json\nfrom prefect.settings import get_current_settings\nserver = get_current_settings().server\n"
+        "vacuum = server.services.db_vacuum\n"
+        "print(json.dumps([sorted(vacuum.enabled_vacuum_types), vacuum.retention_period.days,"
+        " server.events.retention_period.days]))"
+    )
+    environment = {name: value for name, value in os.environ.items() if name != "PREFECT_TEST_MODE"}
+    done = subprocess.run(
+        [sys.executable, "-c", code], cwd=ROOT, env=environment, capture_output=True, text=True, check=True
+    )
+    assert json.loads(done.stdout) == [["events", "flow_runs", "orphans"], load_settings().lifecycle.run_days, 7]
+
+
+def test_a_person_is_told_of_a_flow_that_failed(settings: Settings) -> None:
+    from prefect.client.schemas.objects import FlowRun
+    from prefect.states import Failed
+
+    from flows import lifecycle
+    from tasks.catalog import tell_of_failure
+
+    run = FlowRun(flow_id=uuid4(), parameters={"profile": "paper"})
+    tell_of_failure(lifecycle.backup, run, Failed(message="There is not enough room."))
+    with JournalReader(settings.paths.journals / "backup.sqlite") as journal:
+        (alert,) = journal.rows(kinds=[Kind.ALERT])
+    assert (alert.values["title"], alert.values["body"]) == ("backup failed", "There is not enough room.")
+
+
+@pytest.mark.deep  # a server of their own takes a while
+@pytest.mark.usefixtures("api_url")
+def test_a_backup_that_cant_be_made_tells_a_person(settings: Settings) -> None:
+    from flows import lifecycle
+
+    settings.paths.backups.write_text("in the way")
+    with pytest.raises(SetupFailed, match="no new backup"):
+        lifecycle.backup()
+    with JournalReader(settings.paths.journals / "backup.sqlite") as journal:
+        (alert,) = journal.rows(kinds=[Kind.ALERT])
+    assert "no new backup" in alert.values["body"]
+
+
+@pytest.mark.deep  # a server of their own takes a while
+def test_the_flows_back_up_prove_it_and_tidy_up(settings: Settings, api_url: str) -> None:
+    from flows import lifecycle
+
+    lifecycle.backup()
+    lifecycle.drill()
+    lifecycle.tidy()
+    (folder,) = backups(settings.paths.backups)
+    facts = facts_by_flow(api_url)
+    assert facts["backup"]["backup"] == facts["drill"]["restored"] == str(folder)
+    assert facts["tidy"]["Prefect runs"] == "0"
+
+
+@pytest.mark.deep  # a server of their own takes a while
+def test_old_runs_of_ours_go_with_their_artifacts_and_others_stay(settings: Settings, api_url: str) -> None:
+    from prefect import tags
+
+    from flows import lifecycle
+
+    with tags("slipway"):
+        lifecycle.tidy()
+    lifecycle.tidy()
+    later = datetime.now(UTC) + timedelta(days=1)
+    with Orchestrator(api_url) as server:
+        ours, others = runs(server, "slipway"), runs(server) - runs(server, "slipway")
+        (run,) = ours
+        assert server.facts(run)
+        assert server.forget_runs("slipway", later - timedelta(days=2)) == 0
+        assert server.forget_runs("slipway", later) == 1
+        assert server.facts(run) == {}
+        assert runs(server) == others
+
+
+def facts_by_flow(api_url: str) -> dict[str, dict[str, str]]:
+    with Orchestrator(api_url) as server:
+        flows = {flow["id"]: flow["name"] for flow in server._ask("POST", "/flows/filter", {})}
+        found = server._ask("POST", "/flow_runs/filter", {})
+        return {flows[run["flow_id"]]: facts for run in found if (facts := server.facts(run["id"]))}
+
+
+def runs(server: Orchestrator, *tagged: str) -> set[str]:
+    asked = {"flow_runs": {"tags": {"all_": [*tagged]}}} if tagged else {}
+    return {run["id"] for run in server._ask("POST", "/flow_runs/filter", asked)}

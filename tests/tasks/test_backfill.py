@@ -1,0 +1,326 @@
+"""From a sandbox into a warehouse: every dataset, again and again, beside what fails, and never mixed."""
+
+import os
+import random
+import subprocess
+import sys
+import time
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import pytest
+from backfill_venue import ALL, FIRST_NS, HurriedClock, Running, backfilled, candles, contents, running
+
+from config.settings import Settings, load_settings
+from exchange.sandbox.wire.faults import Fault
+from tasks import facts
+from tasks.backfill.board import JobState, Look, Watch
+from tasks.backfill.fetching import attempt, fetch
+from tasks.backfill.landing import land
+from tasks.backfill.request import held_venue, nothing_to_fetch, request_of
+from trading.errors import ExchangeUnavailable, InputUnusable, SetupFailed
+from warehouse.connection import unit_of_work
+
+OWN = "raw.kraken_ohlcvt"
+CONTRACTS = ("PF_XBTUSD", "PF_ETHUSD")
+SERIES = ("BTC/USD", "ETH/USD", *CONTRACTS, *(f"{name}.{kind}" for name in CONTRACTS for kind in ("mark", "spot")))
+
+
+def settings_at(home: Path) -> Settings:
+    """Settings whose paths lie in a home of their own."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("SLIPWAY_HOME", str(home))
+        return load_settings()
+
+
+@pytest.fixture
+def settings(tmp_path: Path) -> Settings:
+    return settings_at(tmp_path / "home")
+
+
+@pytest.fixture(scope="module")
+def venue(tmp_path_factory: pytest.TempPathFactory) -> Any:
+    """One that no test moves."""
+    with running(tmp_path_factory.mktemp("venue") / "sandbox.json") as up:
+        yield up
+
+
+def primed(home: Path) -> Settings:
+    """A home that holds the first candle of each series, and a rate: what follows are increments, which need no GX."""
+    settings = settings_at(home)
+    first = datetime.fromtimestamp(FIRST_NS // 10**9, UTC)
+    rows = [
+        (number, instrument, timeframe)
+        for number, (instrument, timeframe) in enumerate(
+            [(name, timeframe) for name in SERIES for timeframe in ("15m", "1h", "4h", "1d")], 1
+        )
+    ]
+    with unit_of_work(settings.paths.build, **settings.warehouse.model_dump()) as warehouse:
+        warehouse.execute(
+            "insert into raw.batches values ('first', 'own', 'x', 'x', ?, 'validated', 32, 32, 0, 0, 0, '')", [first]
+        )
+        for number, instrument, timeframe in rows:
+            warehouse.execute(
+                "insert into raw.files values (?, 'first', 'own', 'x', ?, ?, 900000000, ?, 'validated', ?, ?, 1, 0)",
+                [number, instrument, timeframe, first, first, first],
+            )
+            warehouse.execute("insert into raw.candle_rows values (?, ?, 1, 1, 1, 1, 1, 1, false)", [number, first])
+        for contract in CONTRACTS:
+            warehouse.execute(
+                "insert into raw.funding_rates values (?, ?, 1, 0.001, false, 'own', ?)", [contract, first, first]
+            )
+    return settings
+
+
+def test_every_dataset_lands_under_its_source_and_is_validated(settings: Settings, venue: Running) -> None:
+    landed = backfilled(settings, venue.addresses, trades_hours=10)
+    told = candles(settings, f"select source, timeframe, count(*) from {OWN} where state = 'validated' group by all")
+    counts = {(source, timeframe): count for source, timeframe, count in told}
+    assert counts["sandbox-rest", "15m"] == 300
+    assert counts["sandbox-charts", "15m"] == 900
+    assert counts["sandbox-charts", "1d"] == 9
+    assert not [key for key in counts if key[0] == "sandbox-trades"]  # all of them said the same as OHLC
+    assert candles(settings, "select count(*), count(distinct began_at) from raw.funding_rates") == [(75, 75)]
+    assert facts.of_backfill(landed, "sandbox")["trades"] == "51 rows, 0 landed, 51 unchanged, 0 revised"
+    assert not list((settings.paths.state / "spool").iterdir())
+    assert landed.has_news
+
+
+def test_a_second_backfill_adds_only_what_has_closed_since(tmp_path: Path) -> None:
+    settings = primed(tmp_path / "home")
+    with running(tmp_path / "sandbox.json") as venue:
+        asked = {"datasets": ("ohlc",), "instruments": ["ETH/USD"]}
+        backfilled(settings, venue.addresses, **asked)
+        again = backfilled(settings, venue.addresses, **asked)
+        assert again.jobs == ()
+        venue.advance(1_800)
+        later = backfilled(settings, venue.addresses, **asked)
+    assert [(job.counts[1], job.has_news) for job in later.jobs] == [(2, True)]
+    newest = candles(settings, f"select max(closed_at) from {OWN}")
+    assert newest == [(datetime.fromtimestamp(FIRST_NS // 10**9 + 302 * 900, UTC),)]
+
+
+def test_an_interval_without_a_candle_is_covered_up_to_the_last_close(tmp_path: Path, venue: Running) -> None:
+    settings = primed(tmp_path)
+    backfilled(settings, venue.addresses, datasets=("ohlc",), instruments=["ETH/USD"])
+    covers = candles(
+        settings,
+        "select covers_from, covers_until, rows_read from raw.files"
+        " where source = 'sandbox-rest' and timeframe = '15m'",
+    )
+    first_s = FIRST_NS // 10**9
+    assert covers == [(datetime.fromtimestamp(first_s, UTC), datetime.fromtimestamp(first_s + 300 * 900, UTC), 240)]
+
+
+def test_silence_is_news_too_it_is_covered_by_whoever_was_asked(tmp_path: Path) -> None:
+    settings = primed(tmp_path / "home")
+    with running(tmp_path / "sandbox.json") as venue:
+        for quarters in (3, 1):  # to the close of the last candle before an interval in which nothing trades, and on
+            venue.advance(900 * quarters)
+            backfilled(settings, venue.addresses, datasets=("ohlc", "trades"), instruments=["ETH/USD"])
+    covers = candles(
+        settings,
+        "select source, max(covers_until) from raw.files where timeframe = '15m' and source <> 'own' group by all",
+    )
+    newest = candles(settings, f"select max(closed_at) from {OWN} where timeframe = '15m'")
+    until = datetime.fromtimestamp(FIRST_NS // 10**9 + 304 * 900, UTC)
+    assert sorted(covers) == [("sandbox-rest", until), ("sandbox-trades", until)]
+    assert newest == [(datetime.fromtimestamp(FIRST_NS // 10**9 + 303 * 900, UTC),)]
+
+
+def test_one_bad_instrument_holds_up_no_other(tmp_path: Path, venue: Running) -> None:
+    settings = primed(tmp_path)
+    request = request_of(
+        settings,
+        venue="sandbox",
+        instruments=["SOL/USD", "MOON", "BTC/USD"],
+        datasets=["ohlc"],
+        addresses=venue.addresses,
+    )
+    failures = attempt(settings, request, clock=HurriedClock())
+    assert [failure.title for failure in failures] == ["ohlc MOON", "ohlc SOL/USD"]
+    assert "is no instrument of Kraken's" in str(failures[0].error)
+    assert "Unknown asset pair" in str(failures[1].error)
+    landed = land(settings, request)
+    assert [job.target.instrument for job in landed.jobs] == ["BTC/USD"]
+    with pytest.raises(InputUnusable, match=r"2 of the jobs failed; all others were fetched\.\nohlc MOON: "):
+        fetch(settings, request, clock=HurriedClock())
+
+
+def test_what_the_venue_may_answer_later_is_to_be_tried_again_and_goes_on_from_there(tmp_path: Path) -> None:
+    settings = primed(tmp_path / "home")
+    faults = [Fault("unavailable", "spot_rest", match="Trades", nth=3, times=20)]
+    with running(tmp_path / "sandbox.json", faults) as venue:
+        request = request_of(
+            settings, venue="sandbox", instruments=["BTC/USD"], datasets=["trades"], addresses=venue.addresses
+        )
+        hasty = settings.model_copy(
+            update={"venues": {"sandbox": settings.venues["sandbox"].model_copy(update={"attempts": 1})}}
+        )
+        with pytest.raises(ExchangeUnavailable, match="trades BTC/USD: "):
+            fetch(hasty, request, clock=HurriedClock())
+        assert land(hasty, request).jobs == ()
+        for _ in range(25):
+            if not attempt(hasty, request, clock=HurriedClock()):
+                break
+        (job,) = land(hasty, request).jobs
+    assert job.counts[0] == 396
+
+
+def test_faults_of_the_venue_change_nothing_of_what_lands(tmp_path: Path, venue: Running) -> None:
+    settings = {name: primed(tmp_path / name) for name in ("calm", "troubled")}
+    faults = [
+        Fault("too_many_requests", "spot_rest", nth=2),
+        Fault("server_error", "spot_rest", nth=4, times=2),
+        Fault("unavailable", "spot_rest", nth=7, times=3),
+        Fault("reset", "spot_rest", nth=11),
+        Fault("server_error", "futures_rest"),
+    ]
+    asked: dict[str, Any] = {"datasets": ALL, "instruments": ["BTC/USD", "ETH/USD"]}
+    backfilled(settings["calm"], venue.addresses, **asked)
+    with running(tmp_path / "sandbox.json", faults) as troubled:
+        backfilled(settings["troubled"], troubled.addresses, **asked)
+    assert contents(settings["troubled"]) == contents(settings["calm"])
+
+
+@pytest.mark.parametrize("zone", ["America/New_York", "Pacific/Kiritimati"])
+def test_the_time_zone_of_the_machine_changes_nothing(tmp_path: Path, venue: Running, zone: str) -> None:
+    settings = {name: primed(tmp_path / name) for name in ("here", "there")}
+    asked: dict[str, Any] = {"datasets": ALL}
+    backfilled(settings["here"], venue.addresses, **asked)
+    try:
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setenv("TZ", zone)
+            time.tzset()
+            backfilled(settings["there"], venue.addresses, **asked)
+    finally:
+        time.tzset()
+    assert contents(settings["there"]) == contents(settings["here"])
+
+
+def test_data_of_another_venue_is_never_mixed_in(tmp_path: Path, venue: Running) -> None:
+    settings = primed(tmp_path)
+    assert held_venue(settings) is None
+    backfilled(settings, venue.addresses, datasets=("ohlc",))
+    assert held_venue(settings) == "sandbox"
+    with pytest.raises(SetupFailed, match="holds data of the venue 'sandbox', and data of 'kraken' is never mixed"):
+        request_of(settings, venue="kraken")
+    assert request_of(settings, venue=None).venue == "sandbox"
+
+
+def test_a_routine_run_without_a_venue_says_why_it_does_nothing(tmp_path: Path, venue: Running) -> None:
+    settings = primed(tmp_path)
+    assert nothing_to_fetch(settings, None).startswith("Nothing was fetched: no venue was chosen yet.")
+    backfilled(settings, venue.addresses, datasets=("ohlc",))
+    assert nothing_to_fetch(settings, None).endswith("holds the market of a sandbox, and none is running.")
+    (settings.paths.state / "sandbox.json").write_bytes(venue.addresses.read_bytes())
+    assert nothing_to_fetch(settings, None) == ""
+
+
+@pytest.mark.parametrize(
+    ("asked", "said"),
+    [
+        ({"venue": None}, "No venue was chosen"),
+        ({"venue": "moon"}, "There is no venue 'moon'"),
+        ({"venue": "sandbox", "since": datetime(2026, 11, 20)}, "say its time zone"),
+    ],
+)
+def test_a_request_that_can_not_be_meant_is_refused(settings: Settings, asked: dict[str, Any], said: str) -> None:
+    with pytest.raises((SetupFailed, InputUnusable), match=said):
+        request_of(settings, **asked)
+
+
+@pytest.mark.parametrize("content", [None, "", "[]", "{}"])
+def test_a_sandbox_that_is_not_there_is_named_with_its_command(settings: Settings, content: str | None) -> None:
+    file = settings.paths.state / "sandbox.json"
+    file.parent.mkdir(parents=True)
+    if content is not None:
+        file.write_text(content)
+    with pytest.raises(SetupFailed, match=r"slipway sandbox|start it again"):
+        fetch(settings, request_of(settings, venue="sandbox"))
+
+
+def test_the_jobs_are_told_while_they_run(tmp_path: Path, venue: Running) -> None:
+    settings = primed(tmp_path)
+    told: list[Look] = []
+    request = request_of(
+        settings, venue="sandbox", instruments=["BTC/USD"], datasets=["ohlc", "trades"], addresses=venue.addresses
+    )
+    fetch(settings, request, watch=Watch(told.append, 0.01), clock=HurriedClock())
+    last = told[-1]
+    assert [job.state for job in last.jobs] == ["done", "done"]
+    assert [job.remark for job in last.jobs] == ["396 rows, 100%", "396 rows, 100%"]
+    assert last.share == 1.0
+    assert last.text.startswith("2 of 2 jobs done, 792 rows  \n16 calls, 0 refused, ")
+    shares = [look.share for look in told]
+    assert shares == sorted(shares)
+
+
+def test_what_is_left_is_told_from_how_fast_it_went() -> None:
+    running = JobState("trades BTC/USD", "running", 1_000, 0.5, seconds_left=200.0)
+    assert running.remark == "1,000 rows, 50%, 3 min left"
+    assert running._replace(seconds_left=20_000.0).remark == "1,000 rows, 50%, 5.6 h left"
+    assert running._replace(seconds_left=7.0).remark == "1,000 rows, 50%, 7 s left"
+    assert running._replace(state="failed").remark == "1,000 rows, 50%"
+    assert JobState("trades BTC/USD").remark == ""
+
+
+BACKFILL = """
+import sys
+sys.path.insert(0, sys.argv[1])
+from pathlib import Path
+from backfill_venue import backfilled
+from config.settings import load_settings
+
+settings = load_settings()
+print("begins", flush=True)
+backfilled(settings, Path(sys.argv[2]), instruments=["BTC/USD", "ETH/USD"])
+print("ends", flush=True)
+"""
+
+
+def killed_again_and_again(home: Path, addresses: Path, moments_s: list[float]) -> int:
+    """Run the backfill until it comes to its end, and kill it after these times before; how often it was killed."""
+    command = [sys.executable, "-c", BACKFILL, str(Path(__file__).parent), str(addresses)]
+    for killed, moment_s in enumerate([*moments_s, None]):
+        process = subprocess.Popen(
+            command, env={**os.environ, "SLIPWAY_HOME": str(home)}, stdout=subprocess.PIPE, text=True
+        )
+        assert process.stdout.readline() == "begins\n"
+        try:
+            process.wait(moment_s)
+        except subprocess.TimeoutExpired:
+            process.kill()
+        said, _ = process.communicate()
+        if process.returncode == 0:
+            assert said == "ends\n"
+            return killed
+        assert process.returncode == -9
+    raise AssertionError("the last one is never killed")
+
+
+def assert_kills_change_nothing(tmp_path: Path, addresses: Path, kills: int) -> None:
+    """Kill at random points, as often as asked; a backfill that ends before is compared, and another one begun."""
+    calm, chance = primed(tmp_path / "calm"), random.Random(11)
+    began = time.monotonic()
+    backfilled(calm, addresses, instruments=["BTC/USD", "ETH/USD"])
+    whole_s, done = time.monotonic() - began, 0
+    while done < kills:
+        home = tmp_path / f"killed-{done}"
+        killed = primed(home)
+        moments_s = [chance.uniform(0, whole_s / 2) for _ in range(kills - done)]
+        died = killed_again_and_again(home, addresses, moments_s)
+        assert contents(killed) == contents(calm)
+        assert died, "not one was killed in time"
+        done += died
+
+
+def test_a_backfill_that_is_killed_again_and_again_ends_as_one_that_was_not(tmp_path: Path, venue: Running) -> None:
+    assert_kills_change_nothing(tmp_path, venue.addresses, kills=5)
+
+
+@pytest.mark.deep
+@pytest.mark.timeout(1800)
+def test_a_backfill_that_is_killed_twenty_times_does_too(tmp_path: Path, venue: Running) -> None:
+    assert_kills_change_nothing(tmp_path, venue.addresses, kills=20)

@@ -1,0 +1,67 @@
+"""I31: a candle that a session had decided upon is revised, and a person is told, once."""
+
+from pathlib import Path
+
+import pytest
+
+from config.settings import Settings
+from ops.journal import JournalReader, Kind
+from tasks.candles import land_archive
+from tasks.publication import publish_journals
+from tasks.revisions import alert_revised_decisions
+from tasks.session import run_session
+from tasks.stages import build_all
+from warehouse.connection import unit_of_work
+
+
+@pytest.fixture
+def traded(settings: Settings) -> Settings:
+    """A home in which a session has stepped all candles, and its journal is loaded."""
+    run_session(settings)
+    publish_journals(settings)
+    return settings
+
+
+def correct(settings: Settings, folder: Path, changes: str) -> None:
+    """Land the sample's candles of the first day once more, some of them changed."""
+    folder.mkdir()
+    lines = (settings.paths.sample / "XBTUSD_15.csv").read_text(encoding="utf-8").splitlines()[:96]
+    *prices, volume, trades = lines[40].split(",")
+    lines[40] = ",".join([*prices, "12345.678" if changes == "volume" else volume, trades])
+    (folder / "XBTUSD_15.csv").write_text("\n".join(lines) + "\n", encoding="utf-8")
+    land_archive(settings, folder)
+    with unit_of_work(settings.paths.build, **settings.warehouse.model_dump()) as warehouse:
+        warehouse.execute("update raw.files set state = 'validated'")
+    build_all(settings)
+
+
+def alerts(settings: Settings) -> list[str]:
+    journal = settings.paths.journals / "transform.sqlite"
+    if not journal.exists():
+        return []
+    with JournalReader(journal) as reader:
+        return [row.values["title"] for row in reader.rows() if row.kind == Kind.ALERT]
+
+
+def test_i31_a_revised_candle_that_was_used_is_alerted_once(traded, tmp_path):
+    correct(traded, tmp_path / "correction", "volume")
+    (revised,) = alert_revised_decisions(traded)
+    assert (revised.instrument, revised.timeframe) == ("BTC/USD", "15m")
+    assert revised.close_used == revised.close
+    assert revised.decisions > 0
+    alert_revised_decisions(traded)
+    assert alerts(traded) == [f"BTC/USD 15m: 1 candle(s) revised after {revised.session} used them"]
+
+
+def test_candles_that_say_the_same_again_are_no_revision(traded, tmp_path):
+    correct(traded, tmp_path / "again", "nothing")
+    assert alert_revised_decisions(traded) == ()
+    assert alerts(traded) == []
+
+
+def test_a_candle_that_was_revised_before_it_was_used_is_nobodys_trouble(settings, tmp_path):
+    correct(settings, tmp_path / "correction", "volume")
+    run_session(settings)
+    publish_journals(settings)
+    build_all(settings)
+    assert alert_revised_decisions(settings) == ()

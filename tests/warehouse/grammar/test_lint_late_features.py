@@ -1,0 +1,65 @@
+"""A feature that is known later than its close is joined as it was known, or refused."""
+
+import duckdb
+import pytest
+from strategy_sql import decided, joined, refusals, strategy
+
+from trading.indicators import Need
+from warehouse.features import write_indicators
+from warehouse.grammar.vocabulary import KNOWN_AT_CLOSE
+
+ON_SERIES = "on candles.instrument = smc.instrument and candles.timeframe = smc.timeframe"
+# A row of `features.smc` may be known after its close: to join it on the close alone is to look ahead.
+READS_LATE = {
+    "on the close": joined("join features.smc using (instrument, timeframe, closed_at)", "smc.bos > 0"),
+    "on the close, kept if it is there": joined(
+        "left join features.smc using (instrument, timeframe, closed_at)", "smc.bos > 0"
+    ),
+    "that it is there": joined("semi join features.smc using (instrument, timeframe, closed_at)", "true"),
+    "on the time it was known": joined(
+        f"join features.smc {ON_SERIES} and candles.closed_at = smc.known_at", "smc.bos > 0"
+    ),
+    "as-of its close": joined(
+        f"asof join features.smc {ON_SERIES} and candles.closed_at >= smc.closed_at", "smc.bos > 0"
+    ),
+    "by itself": decided("bos > 0", "features.smc"),
+    "through a step": strategy(
+        "smc as (select * from features.smc), decided as (select candles.*, smc.bos > 0 as up from marts.candles"
+        " join smc using (instrument, timeframe, closed_at))"
+    ),
+    "through a step that is joined as-of": strategy(
+        "smc as (select * from features.smc), decided as (select candles.*, smc.bos > 0 as up from marts.candles"
+        f" asof join smc {ON_SERIES} and candles.closed_at >= smc.known_at)"
+    ),
+    "beside what is joined as-of": joined(
+        "asof join (features.smc join features.indicators as i using (instrument, timeframe, closed_at))"
+        " on candles.instrument = smc.instrument and candles.closed_at >= i.known_at",
+        "smc.bos > 0",
+    ),
+    "from the left": strategy(
+        "decided as (select smc.*, smc.bos > candles.close as up from features.smc asof join"
+        " (select *, closed_at as known_at from marts.candles) as candles"
+        " on smc.instrument = candles.instrument and smc.known_at >= candles.known_at)"
+    ),
+}
+
+
+@pytest.mark.parametrize("name", READS_LATE)
+def test_refuses_a_feature_that_is_joined_before_it_is_known(name):
+    assert "late-feature" in {refusal.rule for refusal in refusals(READS_LATE[name])}
+
+
+@pytest.mark.parametrize("time", ["candles.closed_at >= smc.known_at", "smc.known_at < candles.closed_at"])
+@pytest.mark.parametrize("kind", ["asof join", "asof left join"])
+def test_a_feature_may_be_joined_as_it_was_known(kind, time):
+    assert refusals(joined(f"{kind} features.smc {ON_SERIES} and {time}", "smc.bos > 0")) == ()
+
+
+def test_features_known_at_their_close_are_those_of_the_table_that_says_so(candles):
+    with duckdb.connect() as connection:
+        connection.execute("create schema marts; create schema features")
+        connection.register("given", candles)
+        connection.execute("create table marts.candles as from given")
+        write_indicators(connection, "features.indicators", (Need("ema", 3),))
+        for table in KNOWN_AT_CLOSE:
+            assert connection.execute(f"select count(*) from {table} where known_at <> closed_at").fetchone() == (0,)

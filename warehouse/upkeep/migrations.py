@@ -1,0 +1,99 @@
+"""From the tables that older code has made to those of today, step by step, in the caller's transaction.
+
+`meta.schema` says which version a build file has; the first one did not say. A step runs once and never changes again:
+it is SQL of its time. It fills new columns as well as the old ones tell. `create_schema` adds what is merely missing,
+so a step changes tables that were there, and no others. A published file is never migrated: it is published anew.
+"""
+
+import duckdb
+
+from trading.errors import SetupFailed
+
+# A table with a key can't be altered: it is written anew.
+_FILES_OF_THEIR_OWN_STATE = (
+    """
+    create temp table old_files as
+    with landed as (
+        select file_id, count(*) as candles, min(opened_at) as first_at, max(opened_at) as last_at
+        from raw.candle_rows group by file_id
+    ),
+    bad as (
+        select batch_id, file, instrument, timeframe, count(*) as bad_rows from raw.quarantine group by all
+    )
+    select
+        files.*, batches.state, landed.first_at,
+        make_timestamptz(epoch_us(landed.last_at) + files.candle_us) as last_until,
+        coalesce(landed.candles, 0) + coalesce(bad.bad_rows, 0) as rows_read,
+        coalesce(bad.bad_rows, 0) as rows_quarantined
+    from raw.files as files
+    join raw.batches as batches using (batch_id)
+    left join landed using (file_id)
+    left join bad using (batch_id, file, instrument, timeframe)
+    """,
+    "create temp table old_batches as from raw.batches",
+    "drop view raw.kraken_ohlcvt",
+    "drop table raw.files",
+    "drop table raw.batches",
+    """
+    create table raw.batches (
+        batch_id varchar primary key, source varchar not null, path varchar not null, content_hash varchar not null,
+        fetched_at timestamptz not null,
+        state varchar not null check (state in ('landed', 'validated', 'partly', 'refused')),
+        rows_read bigint not null, rows_landed bigint not null, rows_unchanged bigint not null,
+        rows_revised bigint not null, rows_quarantined bigint not null, detail varchar not null
+    )
+    """,
+    """
+    create table raw.files (
+        file_id integer primary key, batch_id varchar not null, source varchar not null, file varchar not null,
+        instrument varchar not null, timeframe varchar not null, candle_us bigint not null,
+        fetched_at timestamptz not null, state varchar not null check (state in ('landed', 'validated', 'refused')),
+        covers_from timestamptz, covers_until timestamptz, rows_read bigint not null, rows_quarantined bigint not null
+    )
+    """,
+    "insert into raw.batches from old_batches",
+    "insert into raw.files from old_files",
+    "drop table if exists meta.built",  # it told which batches count, not which files
+    "drop table if exists meta.cleared",
+    "drop table temp.old_files",
+    "drop table temp.old_batches",
+)
+
+STEPS = {1: _FILES_OF_THEIR_OWN_STATE}  # by the version that they start from
+
+
+def migrate(connection: duckdb.DuckDBPyConnection, version: int) -> None:
+    """Bring the tables from whatever version they have to this one. An empty database has no tables, and gets none.
+
+    Raises:
+        SetupFailed: they were made by newer code.
+    """
+    found = version_of(connection)
+    if found is not None and found > version:
+        raise SetupFailed(
+            f"The warehouse was made by newer code (schema {found}, not {version}): bring this checkout up to date."
+        )
+    for step in range(found or version, version):
+        for statement in STEPS[step]:
+            connection.execute(statement)
+    if found != version:
+        connection.execute("create schema if not exists meta")
+        connection.execute("create or replace table meta.schema as select ?::integer as version", [version])
+
+
+def version_of(connection: duckdb.DuckDBPyConnection) -> int | None:
+    """The version of a warehouse's tables, or None when there are none."""
+    if _has(connection, "meta", "schema"):
+        row = connection.execute("select version from meta.schema").fetchone()
+        assert row is not None
+        version: int = row[0]
+        return version
+    return 1 if _has(connection, "raw", "batches") else None
+
+
+def _has(connection: duckdb.DuckDBPyConnection, schema: str, table: str) -> bool:
+    found = connection.execute(
+        "select 1 from duckdb_tables() where database_name = current_database() and schema_name = ? and table_name = ?",
+        [schema, table],
+    ).fetchone()
+    return found is not None
