@@ -33,6 +33,7 @@ DAY_NS = 86_400_000_000_000
 HOUR_S = 3_600
 DAYS = 30
 CLIENTS = 100
+ANSWERS = 1 + 2 * len(INSTRUMENTS)  # the status, and to each of two requests an acknowledgement by instrument
 WARM_FRAMES, FRAMES = 100_000, 1_000_000
 LOWEST_FRAMES_PER_S, HIGHEST_SECONDS, HIGHEST_START_S, HIGHEST_GROWTH_MIB = 3_000, 60, 2, 16
 LONGEST_START_S = 30.0
@@ -119,6 +120,7 @@ async def count(frames: list[int], stream: Stream) -> None:
 async def crowd(addresses: Addresses, server: Any) -> tuple[int, float, float]:
     """A hundred clients: how many got every frame, frames a second, MiB that the server grew by after it was warm."""
     async with clients(addresses) as counters, aiohttp.ClientSession(timeout=aiohttp.ClientTimeout()) as http:
+        await subscribed(counters)
         await until(http, addresses, counters, WARM_FRAMES)
         before, began, first = server.memory_info().rss, time.perf_counter(), total(counters)
         await until(http, addresses, counters, first + FRAMES)
@@ -134,10 +136,22 @@ async def until(http: aiohttp.ClientSession, addresses: Addresses, counters: "li
     while total(counters) < frames:
         async with http.post(f"{addresses['control']}/advance", json={"by_s": HOUR_S}) as reply:
             assert reply.status == 200, await reply.text()
-        before = -1
-        while total(counters) != before:
-            before = total(counters)
-            await asyncio.sleep(0.02)
+        await settled(counters)
+
+
+async def subscribed(counters: "list[Counter]") -> None:
+    """Wait for everybody's acknowledgements: who is subscribed later has missed what came before."""
+    while min(counter.frames for counter in counters) < ANSWERS:
+        await asyncio.sleep(0.02)
+    await settled(counters)
+
+
+async def settled(counters: "list[Counter]") -> None:
+    """Wait until nothing comes any more."""
+    before = -1
+    while total(counters) != before:
+        before = total(counters)
+        await asyncio.sleep(0.02)
 
 
 def total(counters: "list[Counter]") -> int:

@@ -123,7 +123,7 @@ def of_session(session: SessionSummary, starting_cash_usd: Decimal) -> Facts:
         "closes": f"{added.closes:,} new, {total.closes:,} in the journal",
         "decisions": f"{total.signals:,} signals, {total.entries:,} entries",
         "fills": f"{total.fills:,}",
-        "equity": f"{session.equity_usd:,.2f} USD, {session.open_positions} positions open",
+        "equity": f"{session.equity_usd:,.2f} USD, open positions: {session.open_positions}",
         "profit and loss": f"{session.equity_usd - float(starting_cash_usd):+,.2f} USD",
         "journal": str(session.journal),
     }

@@ -70,7 +70,7 @@ class SessionSummary(NamedTuple):
     @property
     def sentence(self) -> str:
         """The summary for a person."""
-        stands = f"equity {self.equity_usd:,.2f} USD, {self.open_positions} positions open"
+        stands = f"equity {self.equity_usd:,.2f} USD, open positions: {self.open_positions}"
         waits = f" It waits for {self.waits_for}." if self.waits_for else ""
         return f"{self.note}: {self._done}; {stands}.{waits}"
 
@@ -347,7 +347,7 @@ def _tell_end(outbox: Outbox, summary: SessionSummary) -> None:
     name, total = summary.journal.stem, summary.total
     body = (
         f"{total.closes} closes to {_when(summary.last_close_at)}: {total.signals} signals, {total.entries} entries, "
-        f"{total.fills} fills. Equity {summary.equity_usd:,.2f} USD, {summary.open_positions} positions open."
+        f"{total.fills} fills. Equity {summary.equity_usd:,.2f} USD, open positions: {summary.open_positions}."
     )
     outbox.raise_alert(f"session-ended:{name}:{summary.last_close_at}", "info", f"session ended: {name}", body)
 

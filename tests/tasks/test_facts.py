@@ -81,6 +81,6 @@ def test_a_session_says_what_it_lived_through_and_where_its_journal_lies() -> No
     said = facts.of_session(summary, Decimal(100_000))
     assert said["closes"] == "10 new, 30 in the journal"
     assert said["decisions"] == "4 signals, 2 entries"
-    assert said["equity"] == "100,123.46 USD, 1 positions open"
+    assert said["equity"] == "100,123.46 USD, open positions: 1"
     assert said["profit and loss"] == "+123.46 USD"
     assert said["journal"] == "paper.sqlite"
