@@ -42,11 +42,10 @@ _KEPT = f"""
             make_timestamptz(epoch_us(max(opened_at)) + {_LENDING_US}) as lent_to
         from new group by series_id
     ),
-    around as (
+    around as not materialized (
         select {_VALUES}, first_at, last_at
         from raw.candle_rows join series_files using (file_id) join spans using (series_id)
-        where not is_of_batch and opened_at between lent_from and lent_to
-        qualify row_number() over (partition by series_id, opened_at order by file_id desc) = 1
+        where not is_of_batch and opened_at between lent_from and lent_to and opened_at between $lent_from and $lent_to
     ),
     lenders as (
         select
@@ -59,6 +58,7 @@ _KEPT = f"""
         select {_VALUES}, false as is_new, opened_at between first_at and last_at as is_within
         from around join lenders using (series_id)
         where opened_at between first_at and last_at or opened_at in (lender_before, lender_after)
+        qualify row_number() over (partition by series_id, opened_at order by file_id desc) = 1
     )
     select *, true as is_new, true as is_within from new
     union all
@@ -100,7 +100,10 @@ def take_batch_candles(connection: duckdb.DuckDBPyConnection, batch_id: str) -> 
     _read_in_lanes(connection)
     is_alone = _is_true(connection, "select bool_and(is_of_batch) from series_files")
     if not (is_alone and _is_in_order(connection)):
-        _sort_rows(connection, _ALL_NEW if is_alone else _KEPT)
+        if is_alone:
+            _sort_rows(connection, _ALL_NEW, {})
+        else:
+            _sort_rows(connection, _KEPT, _lent_span(connection))
     # The names come last, so that a check carries them for its offenders only.
     connection.execute(
         """
@@ -168,7 +171,20 @@ def _is_in_order(connection: duckdb.DuckDBPyConnection) -> bool:
     )
 
 
-def _sort_rows(connection: duckdb.DuckDBPyConnection, rows: str) -> None:
+def _lent_span(connection: duckdb.DuckDBPyConnection) -> dict[str, object]:
+    """Where the rows of all series lie that `_KEPT` may want: two values, which the scan of `raw` can use."""
+    row = connection.execute(
+        f"""
+        select make_timestamptz(epoch_us(min(opened_at)) - {_LENDING_US}),
+            make_timestamptz(epoch_us(max(opened_at)) + {_LENDING_US})
+        from raw.candle_rows where file_id in (select file_id from temp.batch_files)
+        """
+    ).fetchone()
+    assert row is not None
+    return {"lent_from": row[0], "lent_to": row[1]}
+
+
+def _sort_rows(connection: duckdb.DuckDBPyConnection, rows: str, given: dict[str, object]) -> None:
     """Have `temp.batch_rows` read `rows` in order, from a table."""
     connection.execute(
         f"""
@@ -192,7 +208,8 @@ def _sort_rows(connection: duckdb.DuckDBPyConnection, rows: str) -> None:
             case when has_previous and was_within then opened_before end as previous_opened_at,
             case when has_previous then close_before end as previous_close
         from beside
-        """
+        """,
+        given,
     )
     connection.execute("create or replace temp view batch_rows as select * from temp.sorted_rows")
 

@@ -277,12 +277,15 @@ def _compare_with_landed(connection: duckdb.DuckDBPyConnection, source: str) -> 
     )
     if _count(connection, "rivals") == 0:
         return  # new series; the database would find that out only after building a table of all that comes in
+    # What closes now is compared with what is that new, not with years of it: the bounds must reach the scan.
+    first, last = connection.execute("select min(opened_at), max(opened_at) from incoming").fetchall()[0]
     connection.execute(
         f"""
         insert into known
         with landed as (
             select instrument, timeframe, opened_at, {SAME_VALUES} as landed_values, file_id, source, state, precedence
             from raw.candle_rows join rivals using (file_id) left join raw.sources using (source)
+            where opened_at between $first and $last
         ),
         newest as (
             select
@@ -296,7 +299,7 @@ def _compare_with_landed(connection: duckdb.DuckDBPyConnection, source: str) -> 
             coalesce({SAME_VALUES} in (said, believed), false) as is_same, believed is not null as is_validated
         from incoming join sources using (file_id) join newest using (instrument, timeframe, opened_at)
         """,
-        {"source": source},
+        {"source": source, "first": first, "last": last},
     )
 
 
