@@ -9,7 +9,6 @@ Everything happens in the caller's transaction: an error leaves the warehouse as
 
 import hashlib
 import json
-import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
@@ -19,7 +18,10 @@ import duckdb
 
 from trading.errors import InputUnusable
 from warehouse import ledger
-from warehouse.features import code_hash, write_indicators
+from warehouse.changes.slices import Slices, counted, reading
+from warehouse.changes.sources import candles_changed, lies_in_files
+from warehouse.changes.unchecked import note_changed
+from warehouse.features import write_indicators
 from warehouse.gate.clearance import note_built
 from warehouse.grammar.parameters import parameters_set
 from warehouse.increments import (
@@ -29,7 +31,6 @@ from warehouse.increments import (
     columns_of,
     content_of,
     refuse_repeated_keys,
-    slices,
     upsert_fresh,
 )
 from warehouse.ledger import Entry
@@ -75,21 +76,24 @@ def build(connection: duckdb.DuckDBPyConnection, stages: tuple[Stage, ...], mode
     dropped = tuple(sorted(set(before) - {stage.name for stage in stages}))
     for name in dropped:
         ledger.forget(connection, name)
-    contents = _source_contents(connection, stages)
-    changes: dict[str, Change] = {}
+    contents, changes = _sources(connection, stages)
+    late = Slices(connection, {stage.name: stage for stage in stages})
     results = []
     for stage in stages:
-        work = _Work(stage, _recipe(stage), {name: contents[name] for name in stage.inputs}, before.get(stage.name))
+        work = _Work(stage, stage.recipe, {name: contents[name] for name in stage.inputs}, before.get(stage.name))
         if mode == "incremental" and work.is_done:
             assert work.before is not None
             result, entry, change = StageResult(stage.name, "unchanged", work.before.rows, 0), work.before, None
         else:
-            result, entry, change = _bring_up_to_date(connection, work, mode, changes)
+            result, entry, change = _bring_up_to_date(connection, work, mode, changes, late)
             ledger.record(connection, entry)
         contents[stage.name] = entry.content
         if change:
             changes[stage.name] = change
         results.append(result)
+    late.drop()
+    changed = [result.name for result in results if result.outcome != "unchanged"]
+    note_changed(connection, {name: changes[name].since if name in changes else None for name in changed})
     return BuildReport(tuple(results), dropped)
 
 
@@ -107,38 +111,44 @@ class _Work:
         return self.before is not None and (self.before.recipe, self.before.inputs) == (self.recipe, self.inputs)
 
 
-def _source_contents(connection: duckdb.DuckDBPyConnection, stages: tuple[Stage, ...]) -> dict[str, str]:
+def _sources(
+    connection: duckdb.DuckDBPyConnection, stages: tuple[Stage, ...]
+) -> tuple[dict[str, str], dict[str, Change]]:
+    """Content of each source, and how it changed, of those that can tell."""
     ours = {stage.name for stage in stages}
     readers = {name: stage.file for stage in stages for name in stage.inputs if name not in ours}
     missing = [f"{name}, which {file} reads" for name, file in readers.items() if not ledger.kind_of(connection, name)]
     if missing:
         raise InputUnusable(f"The warehouse lacks {'; '.join(missing)}.")
-    return {name: content_of(connection, name) for name in readers}
-
-
-def _recipe(stage: Stage) -> str:
-    """Hash of all that decides, with the inputs, what a stage holds."""
-    # The header is part of the text. What code writes has no text but the code.
-    code = [*map(str, stage.indicators), code_hash()] if stage.indicators else []
-    return hashlib.sha256(json.dumps([stage.sql, code]).encode()).hexdigest()
+    contents, changes = {}, {}
+    for name in readers:
+        if lies_in_files(connection, name):
+            contents[name], change = candles_changed(connection)
+            if change:
+                changes[name] = change
+        else:
+            contents[name] = content_of(connection, name)
+    return contents, changes
 
 
 def _bring_up_to_date(
-    connection: duckdb.DuckDBPyConnection, work: _Work, mode: Mode, changes: Mapping[str, Change]
+    connection: duckdb.DuckDBPyConnection, work: _Work, mode: Mode, changes: Mapping[str, Change], late: Slices
 ) -> tuple[StageResult, Entry, Change | None]:
     stage = work.stage
     try:
         with parameters_set(connection, {param.name: param.default for param in stage.header.params}):
             if stage.header.materialized == "view":
-                return _make_view(connection, work)
+                return _make_view(connection, work, changes if mode == "incremental" else {})
             if mode == "full" or work.before is None or ledger.kind_of(connection, stage.name) != "table":
                 return _make_table(connection, work)
-            return _update_table(connection, work, _changed_since(connection, work, changes))
+            return _update_table(connection, work, _changed_since(connection, work, changes), late)
     except (duckdb.ProgrammingError, duckdb.DataError) as error:
         raise InputUnusable(f"{stage.file}: {error}") from error
 
 
-def _make_view(connection: duckdb.DuckDBPyConnection, work: _Work) -> tuple[StageResult, Entry, Change | None]:
+def _make_view(
+    connection: duckdb.DuckDBPyConnection, work: _Work, changes: Mapping[str, Change]
+) -> tuple[StageResult, Entry, Change | None]:
     """A view is looked at where it is read: its key is checked in the tables made of it."""
     stage = work.stage
     if ledger.kind_of(connection, stage.name) == "table":
@@ -147,7 +157,8 @@ def _make_view(connection: duckdb.DuckDBPyConnection, work: _Work) -> tuple[Stag
     connection.execute(f"create or replace view {stage.name} as {stage.sql}")
     content = hashlib.sha256(json.dumps([work.recipe, work.inputs], sort_keys=True).encode()).hexdigest()
     outcome: Outcome = "rebuilt" if work.before else "created"
-    return StageResult(stage.name, outcome, 0, 0), Entry(stage.name, work.recipe, work.inputs, content, 0), None
+    change = Change(work.before.content, _changed_since(connection, work, changes)) if work.before else None
+    return StageResult(stage.name, outcome, 0, 0), Entry(stage.name, work.recipe, work.inputs, content, 0), change
 
 
 def _make_table(connection: duckdb.DuckDBPyConnection, work: _Work) -> tuple[StageResult, Entry, Change | None]:
@@ -164,24 +175,21 @@ def _make_table(connection: duckdb.DuckDBPyConnection, work: _Work) -> tuple[Sta
 
 
 def _update_table(
-    connection: duckdb.DuckDBPyConnection, work: _Work, since: datetime | None
+    connection: duckdb.DuckDBPyConnection, work: _Work, since: datetime | None, late: Slices
 ) -> tuple[StageResult, Entry, Change | None]:
     stage = work.stage
     assert work.before is not None
-    _fill_fresh(connection, stage, since)
+    _fill_fresh(connection, stage, since, late)
     if [*columns_of(connection, FRESH).items()] != [*columns_of(connection, stage.name).items()]:
         return _make_table(connection, work)
     _refuse_bad_rows(connection, stage, FRESH)
-    changed, changed_since = upsert_fresh(connection, stage.name, stage.header.key, since)
-    entry = (
-        _entry(connection, work)
-        if changed
-        else Entry(stage.name, work.recipe, work.inputs, work.before.content, work.before.rows)
-    )
+    changed = upsert_fresh(connection, stage.name, stage.header.key, since, work.before.content)
     connection.execute(f"drop table {FRESH}")
-    outcome: Outcome = "updated" if changed else "unchanged"
-    change = Change(work.before.content, changed_since) if changed else None
-    return StageResult(stage.name, outcome, entry.rows, changed), entry, change
+    rows = int(changed.content.partition(":")[0])
+    entry = Entry(stage.name, work.recipe, work.inputs, changed.content, rows)
+    outcome: Outcome = "updated" if changed.keys else "unchanged"
+    change = Change(work.before.content, changed.since) if changed.keys else None
+    return StageResult(stage.name, outcome, entry.rows, changed.keys), entry, change
 
 
 def _changed_since(
@@ -189,12 +197,7 @@ def _changed_since(
 ) -> datetime | None:
     """Close from which on the rows of a stage may differ from those it has, or None when that can't be told."""
     stage, before = work.stage, work.before
-    assert before is not None
-    looks_back_counted = stage.header.lookback is not None or stage.indicators
-    if before.recipe != work.recipe or not looks_back_counted or before.inputs.keys() != work.inputs.keys():
-        return None
-    tables = (stage.name, *stage.inputs)
-    if not all(columns_of(connection, table).keys() >= SERIES_COLUMNS for table in tables):
+    if before is None or before.recipe != work.recipe or before.inputs.keys() != work.inputs.keys():
         return None
     since = []
     for name, content in work.inputs.items():
@@ -205,15 +208,31 @@ def _changed_since(
         if change is None or change.since is None or change.before != before.inputs[name]:
             return None
         since.append(change.since)
-    return min(since)
+    if not since or not _knows_its_reach(connection, stage):
+        return None
+    return min(since) - stage.header.reach
 
 
-def _fill_fresh(connection: duckdb.DuckDBPyConnection, stage: Stage, since: datetime | None) -> None:
-    if since is None or stage.header.lookback is None:
+def _knows_its_reach(connection: duckdb.DuckDBPyConnection, stage: Stage) -> bool:
+    """Whether rows may change that close at or after a change of the inputs, or `reach` before it, and no others."""
+    if stage.header.span is not None:
+        return columns_of(connection, stage.name).keys() >= SERIES_COLUMNS
+    if stage.header.lookback is None and not stage.indicators:
+        return False
+    # The candles before a close are counted in each series of each input.
+    return all(columns_of(connection, table).keys() >= SERIES_COLUMNS for table in (stage.name, *stage.inputs))
+
+
+def _fill_fresh(connection: duckdb.DuckDBPyConnection, stage: Stage, since: datetime | None, late: Slices) -> None:
+    if since is None or (stage.header.span is None and stage.header.lookback is None):
         _fill(connection, stage, "fresh", temporary=True, since=since)
-        return
-    with slices(connection, stage.inputs, since, stage.header.lookback) as copies:
-        connection.execute(f"create or replace temp table fresh as {_reading(stage, copies)}")
+    elif stage.header.span is not None:
+        late_copies = {name: late.since(name, since - stage.header.span) for name in stage.inputs}
+        connection.execute(f"create or replace temp table fresh as {reading(stage.sql, stage.places, late_copies)}")
+    else:
+        assert stage.header.lookback is not None
+        with counted(connection, stage.inputs, since, stage.header.lookback) as copies:
+            connection.execute(f"create or replace temp table fresh as {reading(stage.sql, stage.places, copies)}")
 
 
 def _fill(
@@ -229,18 +248,6 @@ def _fill(
         write_indicators(connection, table, stage.indicators, kind=kind, since=since)
     else:
         connection.execute(f"create or replace {kind} {table} as {stage.sql}")
-
-
-def _reading(stage: Stage, copies: Mapping[str, str]) -> str:
-    """The text of a stage with its inputs replaced by copies, under the names that the text calls their columns by."""
-    text = stage.sql.encode()
-    for place in reversed(stage.places):
-        head, tail = text[: place.offset], text[place.offset :].decode()
-        match = re.match(rf'"?{place.schema}"?\s*\.\s*"?{place.table}"?', tail, re.IGNORECASE)
-        assert match is not None, f"{stage.file}: no {place.name} at byte {place.offset}"
-        named = copies[place.name] if place.aliased else f"{copies[place.name]} as {place.table}"
-        text = head + (named + tail[match.end() :]).encode()
-    return text.decode()
 
 
 def _refuse_bad_rows(connection: duckdb.DuckDBPyConnection, stage: Stage, table: str) -> None:

@@ -2,14 +2,13 @@
 
 A table's rows are compared by its key; only those that differ are deleted and inserted. What changed travels down the
 graph as the close of the earliest changed row: a row looks back only, so nothing that closed before it can differ.
-The new rows of a stage are then computed from slices of its inputs that start its lookback before that close.
+The new rows of a stage are then computed from slices of its inputs (`warehouse/changes/slices.py`).
 """
 
 import hashlib
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import datetime
+from typing import NamedTuple
 
 import duckdb
 
@@ -78,62 +77,57 @@ def as_text(result: duckdb.DuckDBPyConnection) -> str:
     return "\n".join(f"  {line}" for line in lines)
 
 
+class Upserted(NamedTuple):
+    """What an upsert did."""
+
+    keys: int  # inserted, replaced or removed
+    since: datetime | None  # close of the earliest; None when none changed, or the table has no `closed_at`
+    content: str  # of the table afterwards, as `content_of` would tell it
+
+
 def upsert_fresh(
-    connection: duckdb.DuckDBPyConnection, table: str, key: tuple[str, ...], since: datetime | None
-) -> tuple[int, datetime | None]:
+    connection: duckdb.DuckDBPyConnection, table: str, key: tuple[str, ...], since: datetime | None, content: str
+) -> Upserted:
     """Make the rows of `table` those of `temp.fresh`, touching only rows that differ; both have the same columns.
 
-    `since` limits both sides to rows that close at or after it.
-
-    Returns:
-        How many keys changed, and the close of the earliest (None when the table has no `closed_at`).
+    `since` limits both sides to rows that close at or after it. `content` is that of the table before.
     """
     listed = ", ".join(key)
     within = "true" if since is None else "closed_at >= $since"
+    and_within = "" if since is None else f"and target.{within}"
+    given = {} if since is None else {"since": since}
     closed_at = (
         "least(fresh.closed_at, old.closed_at)" if "closed_at" in columns_of(connection, table) else "null::timestamptz"
     )
     connection.execute(
         f"""
         create or replace temp table differing as
-        select {listed}, {closed_at} as changed_at
+        select {listed}, {closed_at} as changed_at, hash(old)::hugeint as old_hash, hash(fresh)::hugeint as fresh_hash,
+            old.{key[0]} is not null as is_old, fresh.{key[0]} is not null as is_fresh
         from (select * from {FRESH} where {within}) as fresh
         full join (select * from {table} where {within}) as old using ({listed})
         where fresh is distinct from old
         """,
-        {} if since is None else {"since": since},
+        given,
     )
     match = " and ".join(f"target.{column} = differing.{column}" for column in key)
-    connection.execute(f"delete from {table} as target using temp.differing where {match}")
-    connection.execute(f"insert into {table} select * from {FRESH} as target semi join temp.differing on {match}")
-    row = connection.execute("select count(*), min(changed_at) from temp.differing").fetchone()
+    connection.execute(f"delete from {table} as target using temp.differing where {match} {and_within}", given)
+    connection.execute(
+        f"insert into {table} select * from (select * from {FRESH} where {within}) as target"
+        f" semi join temp.differing on {match}",
+        given,
+    )
+    row = connection.execute(
+        """
+        select
+            count(*), min(changed_at),
+            count(*) filter (is_fresh) - count(*) filter (is_old),
+            coalesce(sum(fresh_hash) filter (is_fresh), 0) - coalesce(sum(old_hash) filter (is_old), 0)
+        from temp.differing
+        """
+    ).fetchone()
     connection.execute("drop table temp.differing")
     assert row is not None
-    return row[0], row[1]
-
-
-@contextmanager
-def slices(
-    connection: duckdb.DuckDBPyConnection, tables: tuple[str, ...], since: datetime, lookback: int
-) -> Iterator[Mapping[str, str]]:
-    """Temporary copies of `tables`: of each series the rows from `since` on, and `lookback` + 1 before them.
-
-    One more than the lookback, because an as-of join finds the last row *before* `since` even if nothing looks back.
-    """
-    copies = {table: f"slice__{table.replace('.', '__')}" for table in tables}
-    for table, copy in copies.items():
-        connection.execute(
-            f"""
-            create or replace temp table {copy} as
-            with starts as (
-                select instrument, timeframe, list_min(max(closed_at, {lookback + 1})) as starts_at
-                from {table} where closed_at < $since group by instrument, timeframe
-            )
-            select kept.* from {table} as kept left join starts using (instrument, timeframe)
-            where kept.closed_at >= coalesce(starts_at, '-infinity'::timestamptz)
-            """,
-            {"since": since},
-        )
-    yield {table: f"temp.{copy}" for table, copy in copies.items()}
-    for copy in copies.values():
-        connection.execute(f"drop table temp.{copy}")
+    keys, changed_since, more_rows, more_hashes = row
+    rows, hashes, columns = content.split(":")
+    return Upserted(keys, changed_since, f"{int(rows) + more_rows}:{int(hashes) + more_hashes}:{columns}")

@@ -34,7 +34,11 @@ def entries(connection: duckdb.DuckDBPyConnection) -> dict[str, Entry]:
     """Every stage that was built into this warehouse and is still there, by name."""
     rows = connection.execute("select stage, recipe, inputs, content, rows from meta.stages").fetchall()
     found = (Entry(stage, recipe, json.loads(inputs), content, count) for stage, recipe, inputs, content, count in rows)
-    return {entry.stage: entry for entry in found if kind_of(connection, entry.stage)}
+    there = connection.execute(
+        "select table_schema || '.' || table_name from information_schema.tables"
+        " where table_catalog = current_database()"
+    ).fetchall()
+    return {entry.stage: entry for entry in found if (entry.stage,) in there}
 
 
 def record(connection: duckdb.DuckDBPyConnection, entry: Entry) -> None:

@@ -4,6 +4,8 @@
 the database's own parser, and that gives the order. `features.indicators` is one more stage, written by code.
 """
 
+import hashlib
+import json
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -37,6 +39,13 @@ class Stage:
     sql: str = ""  # empty for the stage that code writes
     places: tuple[Input, ...] = ()  # where `sql` reads its inputs
     indicators: tuple[Need, ...] = ()  # of the stage that code writes
+
+    @property
+    def recipe(self) -> str:
+        """Hash of all that decides, with the inputs, what the stage holds."""
+        # The header is part of the text. What code writes has no text but the code.
+        code = [*map(str, self.indicators), features.code_hash()] if self.indicators else []
+        return hashlib.sha256(json.dumps([self.sql, code]).encode()).hexdigest()
 
 
 def load_stages(sql_dir: Path) -> tuple[Stage, ...]:

@@ -2,7 +2,7 @@
 -- derived. Volumes have 8 decimals at the venue; what is smaller is left over from someone's floating-point sum.
 -- grain: one row per instrument, timeframe and candle that differs
 -- key: instrument, timeframe, opened_at
--- lookback: full
+-- lookback: 0 days
 with
 
 own as (

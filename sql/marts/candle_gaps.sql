@@ -10,16 +10,29 @@
 -- param: liquid_share double = 0.95
 with
 
-ordered as (
+days as (
 
     select
         instrument,
         timeframe,
-        epoch_us(opened_at) as opened_us,
-        epoch_us(closed_at) - epoch_us(opened_at) as candle_us,
-        lag(epoch_us(closed_at)) over (partition by instrument, timeframe order by opened_at) as previous_us,
-        lag(close) over (partition by instrument, timeframe order by opened_at) as last_close
-    from marts.candles
+        candle_us,
+        epoch_us(first_opened_at) as first_us,
+        epoch_us(last_closed_at) as last_us,
+        lag(epoch_us(last_closed_at)) over (partition by instrument, timeframe order by closed_at) as previous_us,
+        lag(last_close) over (partition by instrument, timeframe order by closed_at) as close_before
+    from marts.candle_days
+
+),
+
+between_candles as (
+
+    select instrument, timeframe, candle_us, previous_us, first_us as opened_us, close_before as last_close
+    from days where first_us > previous_us
+    union all
+    select
+        instrument, timeframe, epoch_us(closed_at) - epoch_us(hole_end), epoch_us(hole_start), epoch_us(hole_end),
+        last_close
+    from marts.candle_holes
 
 ),
 
@@ -42,8 +55,7 @@ holes as (
             ),
             0
         ) as silent_after_us
-    from ordered
-    where opened_us > previous_us
+    from between_candles
 
 ),
 
@@ -116,8 +128,8 @@ explained as (
 
 lives as (
 
-    select instrument, timeframe, min(opened_us) as first_us, max(opened_us + candle_us) as last_us
-    from ordered group by instrument, timeframe
+    select instrument, timeframe, min(first_us) as first_us, max(last_us) as last_us
+    from days group by instrument, timeframe
 
 ),
 

@@ -2,7 +2,7 @@
 -- value with its origin, the one that is believed among them.
 -- grain: one row per candle and file that told it
 -- key: instrument, timeframe, opened_at, file_id
--- lookback: full
+-- lookback: 0 days
 with
 
 told as not materialized (

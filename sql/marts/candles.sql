@@ -1,7 +1,7 @@
 -- Closed candles of all sources: the table to query first. The venue's own candle wins over one derived from 15m.
 -- grain: one row per instrument, timeframe and candle
 -- key: instrument, timeframe, opened_at
--- lookback: full
+-- lookback: 0 days
 -- materialized: view
 with
 

@@ -2,7 +2,8 @@
 -- series, lies inside. The venue's own candle may stand for one all the same (`has_own`).
 -- grain: one row per instrument, derived timeframe and candle left out
 -- key: instrument, timeframe, opened_at
--- lookback: full
+-- lookback: 1 day
+-- reach: 1 day
 with
 
 candles_15m as (

@@ -10,12 +10,12 @@ series as (
     select
         instrument,
         timeframe,
-        min(opened_at) as first_opened_at,
-        max(closed_at) as last_closed_at,
-        count(*) as present,
-        count(*) filter (source = 'derived') as derived,
-        any_value(epoch_us(closed_at) - epoch_us(opened_at)) as candle_us
-    from marts.candles
+        min(first_opened_at) as first_opened_at,
+        max(last_closed_at) as last_closed_at,
+        sum(candles)::bigint as present,
+        sum(derived)::bigint as derived,
+        max(candle_us) as candle_us
+    from marts.candle_days
     group by instrument, timeframe
 
 ),

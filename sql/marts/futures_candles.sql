@@ -2,7 +2,7 @@
 -- no volume. `marts.candles` has the spot market's.
 -- grain: one row per contract, kind of price, timeframe and candle
 -- key: instrument, price, timeframe, opened_at
--- lookback: full
+-- lookback: 0 days
 -- materialized: view
 with
 

@@ -1,10 +1,12 @@
 -- Candles of 1h, 4h and 1d made of 15m candles, with exact decimals. Intervals in which nothing traded have no 15m
 -- candle and need none: a short hole is taken for silence. A hole of `long_hole_candles` or more (a day) is taken for
 -- loss, as is all before the first candle and after the last. A bucket with an edge of such a hole inside it would be
--- made of part of its interval, so it is left out; `marts.candles_left_out` lists it.
+-- made of part of its interval, so it is left out; `marts.candles_left_out` lists it. Whoever makes `long_hole_candles`
+-- more than a day has to make both times below longer by as much: a hole is told by what lies on its other side.
 -- grain: one row per instrument, derived timeframe and candle
 -- key: instrument, timeframe, opened_at
--- lookback: full
+-- lookback: 3 days
+-- reach: 2 days
 -- param: long_hole_candles integer = 96
 with
 

@@ -2,39 +2,33 @@
 -- believed (`raw.sources`), and of one source the newest; `marts.candle_revisions` has what the others said.
 -- grain: one row per instrument, timeframe and candle
 -- key: instrument, timeframe, opened_at
--- lookback: full
+-- lookback: 0 days
 -- materialized: view
 with
 
-told as not materialized (
-
-    select * from raw.kraken_ohlcvt where state = 'validated'
-
-),
-
--- Hardly any candle is ever told twice. Only those that were are ranked; all others are read as they lie.
+-- Hardly any candle is ever told twice. Only those that were are ranked; all others are read as they lie. What is told
+-- is named each time and in no CTE: a view would keep all of it before it looks for the few rows that a reader wants.
 told_again as (
 
-    select distinct instrument, timeframe, opened_at from told where revises
+    select distinct instrument, timeframe, opened_at
+    from raw.kraken_ohlcvt
+    where state = 'validated' and revises
 
 ),
 
 superseded as (
 
     select told.file_id, told.opened_at
-    from told semi join told_again using (instrument, timeframe, opened_at) left join raw.sources using (source)
+    from raw.kraken_ohlcvt as told
+    semi join told_again using (instrument, timeframe, opened_at)
+    left join raw.sources using (source)
+    where told.state = 'validated'
     qualify
         row_number() over (
             partition by told.instrument, told.timeframe, told.opened_at
             order by coalesce(sources.precedence, 0) desc, told.file_id desc
         )
         > 1
-
-),
-
-believed as (
-
-    select * from told anti join superseded using (file_id, opened_at)
 
 )
 
@@ -57,4 +51,5 @@ select
     source,
     batch_id
 
-from believed
+from raw.kraken_ohlcvt as told anti join superseded using (file_id, opened_at)
+where told.state = 'validated'

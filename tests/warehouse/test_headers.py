@@ -1,5 +1,7 @@
 """Headers and parameters: read as written, and a slip is named with file and line."""
 
+from datetime import timedelta
+
 import duckdb
 import pytest
 from hypothesis import given
@@ -53,8 +55,11 @@ def test_a_file_without_a_header_has_an_empty_one():
         ("-- lookbak: 5 candles", "line 1: `lookbak` is no header field; did you mean `lookback`"),
         ("--\n-- grain: a\n-- grain: b", "line 3: the header says `grain: b` a second time"),
         ("-- param: a double = 1\n-- param: a double = 2", "line 2: .* a second time"),
-        ("-- lookback: a while", "must be `full` or a count"),
-        ("-- lookback: -5 candles", "must be `full` or a count"),
+        ("-- lookback: a while", "must be `full`, a count such as"),
+        ("-- reach: 2 days", "needs a lookback that is a time"),
+        ("-- lookback: 5 candles\n-- reach: 2 days", "needs a lookback that is a time"),
+        ("-- lookback: 3 days\n-- reach: 2 candles", "must be a time such as"),
+        ("-- lookback: -5 candles", "must be `full`, a count such as"),
         ("-- key: a b", "must list columns"),
         ("-- key:", "must list columns"),
         ("-- materialized: index", "must be `table` or `view`"),
@@ -69,6 +74,11 @@ def test_a_slip_is_named(header, said):
     with pytest.raises(InputUnusable, match=said) as raised:
         parse_header(header, "sql/marts/x.sql")
     assert "sql/marts/x.sql" in str(raised.value)
+
+
+def test_a_lookback_can_be_a_time():
+    header = parse_header("-- lookback: 3 days\n-- reach: 1 day\nselect 1", "x.sql")
+    assert (header.lookback, header.span, header.reach) == (None, timedelta(days=3), timedelta(days=1))
 
 
 def test_a_stage_must_say_grain_key_and_lookback():

@@ -7,6 +7,7 @@ in views, but not what is computed from them. So a build notes which files it wa
 import duckdb
 
 from warehouse import ledger
+from warehouse.changes.unchecked import forget_changed
 
 _NO_FILE = "select md5('')"
 _FILES = """
@@ -38,7 +39,18 @@ def clear(connection: duckdb.DuckDBPyConnection) -> bool:
     if connection.execute(f"select ({built}) = ({_FILES})").fetchone() != (True,):
         return False
     connection.execute(f"create or replace table meta.cleared as select ({_JUDGED}) as judged")
+    forget_changed(connection)
     return True
+
+
+def judged(connection: duckdb.DuckDBPyConnection) -> str | None:
+    """Fingerprint of all that the checks look at, or None before the first build."""
+    if not (ledger.kind_of(connection, "meta.stages") and ledger.kind_of(connection, "raw.files")):
+        return None
+    row = connection.execute(_JUDGED).fetchone()
+    assert row is not None
+    text: str = row[0]
+    return text
 
 
 def is_cleared(connection: duckdb.DuckDBPyConnection) -> bool:

@@ -2,6 +2,7 @@
 
 import re
 from dataclasses import dataclass
+from datetime import timedelta
 from difflib import get_close_matches
 from typing import Literal
 
@@ -10,9 +11,10 @@ from warehouse.grammar.parameters import Param, parse_param
 
 Materialized = Literal["table", "view"]
 
-FIELDS = ("grain", "key", "lookback", "needs", "materialized", "param")
+FIELDS = ("grain", "key", "lookback", "reach", "needs", "materialized", "param")
 _FIELD = re.compile(r"--\s*([a-z]+):\s*(.*?)\s*")
 _LOOKBACK = re.compile(r"(\d{1,6}) candles?")
+_SPAN = re.compile(r"(\d{1,4}) days?")
 _COLUMN = re.compile(r"[a-z_][a-z0-9_]*")
 
 
@@ -22,7 +24,10 @@ class Header:
 
     grain: str = ""
     key: tuple[str, ...] = ()
-    lookback: int | None = None  # earlier candles that a row may depend on; None is `full`: all of them
+    lookback: int | None = None  # earlier candles that a row may depend on; None: all of them, or what `span` says
+    # Given in days: a row depends on no row that closes more than `span` before it or more than `reach` after it.
+    span: timedelta | None = None
+    reach: timedelta = timedelta(0)
     lookback_said: bool = False
     needs: tuple[str, ...] = ()  # as written, `ema(20)`
     materialized: Materialized = "table"
@@ -48,10 +53,13 @@ def parse_header(sql: str, file: str) -> Header:
             params[param.name] = param
         else:
             found[word] = text
+    lookback, span = _lookback(found.get("lookback", "full"), file)
     return Header(
         grain=found.get("grain", ""),
         key=_columns(found["key"], file) if "key" in found else (),
-        lookback=_lookback(found.get("lookback", "full"), file),
+        lookback=lookback,
+        span=span,
+        reach=_reach(found["reach"], span, file) if "reach" in found else timedelta(0),
         lookback_said="lookback" in found,
         needs=_listed(found.get("needs", "")),
         materialized=_materialized(found.get("materialized", "table"), file),
@@ -107,13 +115,26 @@ def _columns(text: str, file: str) -> tuple[str, ...]:
     return columns
 
 
-def _lookback(text: str, file: str) -> int | None:
+def _lookback(text: str, file: str) -> tuple[int | None, timedelta | None]:
     if text == "full":
-        return None
-    match = _LOOKBACK.fullmatch(text)
+        return None, None
+    counted, span = _LOOKBACK.fullmatch(text), _SPAN.fullmatch(text)
+    if counted:
+        return int(counted.group(1)), None
+    if span:
+        return None, timedelta(days=int(span.group(1)))
+    raise InputUnusable(
+        f"{file}: `-- lookback: {text}` must be `full`, a count such as `50 candles`, or a time such as `2 days`."
+    )
+
+
+def _reach(text: str, span: timedelta | None, file: str) -> timedelta:
+    match = _SPAN.fullmatch(text)
     if match is None:
-        raise InputUnusable(f"{file}: `-- lookback: {text}` must be `full` or a count such as `50 candles`.")
-    return int(match.group(1))
+        raise InputUnusable(f"{file}: `-- reach: {text}` must be a time such as `2 days`.")
+    if span is None:
+        raise InputUnusable(f"{file}: `-- reach: {text}` needs a lookback that is a time too, such as `2 days`.")
+    return timedelta(days=int(match.group(1)))
 
 
 def _materialized(text: str, file: str) -> Materialized:

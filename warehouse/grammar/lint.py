@@ -86,8 +86,14 @@ def strategy_lint(sql: str, header: Header, values: Mapping[str, Value], name: s
     )
     found = {(offset, what, rule) for offset, what, rule in _visit(tree, 0, file)}
     if header.lookback is None:
-        found.add((0, "lookback: full" if header.lookback_said else "no lookback", "lookback"))
+        found.add((0, _uncounted(header), "lookback"))
     return tuple(Refusal(line_at(sql, offset), what, rule) for offset, what, rule in sorted(found))
+
+
+def _uncounted(header: Header) -> str:
+    if header.span is not None:
+        return "lookback in days"
+    return "lookback: full" if header.lookback_said else "no lookback"
 
 
 def refuse(refusals: tuple[Refusal, ...], name: str) -> None:

@@ -82,6 +82,8 @@ def test_judges_a_frame_by_the_value_its_parameter_will_have():
 def test_a_strategy_must_count_its_lookback():
     sql = decided("true").replace("lookback: 20 candles", "lookback: full")
     assert [refusal.found for refusal in refusals(sql)] == ["lookback: full"]
+    sql = decided("true").replace("lookback: 20 candles", "lookback: 3 days")
+    assert [refusal.found for refusal in refusals(sql)] == ["lookback in days"]
 
 
 def test_knows_which_series_can_not_touch_each_other():
