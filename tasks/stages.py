@@ -60,7 +60,13 @@ def check_all(settings: Settings, *, run: str, touching: frozenset[str] | None =
     thresholds = settings.validation.model_dump()
     with unit_of_work(settings.paths.build, **settings.warehouse.model_dump()) as connection:
         results = run_checks(
-            connection, checks, run=run, checked_at=datetime.now(UTC), touching=touching, params=thresholds
+            connection,
+            checks,
+            run=run,
+            checked_at=datetime.now(UTC),
+            touching=touching,
+            params=thresholds,
+            stages=load_stages(settings.paths.sql),
         )
         passed = touching is None and all(result.passed for result in results)
         is_outdated = passed and not clear(connection)

@@ -2,8 +2,14 @@
 
 Results are stored whether they pass or not, so storing and refusing are two steps: the caller commits the results,
 then raises. An error inside the unit of work would take the evidence back with it.
+
+A check may say `-- lookback: 0 days`: whether a row offends is told by it and by rows of its own close (or so many days
+before it), and what else the check reads matters to rows that change with it. Of the stages, such a check reads only
+what has changed since it last passed and the warehouse was cleared.
 """
 
+import hashlib
+import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
@@ -12,10 +18,15 @@ from pathlib import Path
 import duckdb
 
 from trading.errors import CheckFailed, InputUnusable
-from warehouse.grammar.headers import parse_header
+from warehouse import ledger
+from warehouse.changes.slices import Slices, reading
+from warehouse.changes.unchecked import note_checked, unchecked_since
+from warehouse.gate.clearance import judged
+from warehouse.grammar.headers import Header, parse_header
 from warehouse.grammar.parameters import parameters_set, values_of
-from warehouse.grammar.trees import inputs_of, parse_select
+from warehouse.grammar.trees import Input, inputs_of, parse_select
 from warehouse.increments import SHOWN, as_text, columns_of
+from warehouse.stages import Stage
 
 SUITE = "sql"
 
@@ -43,22 +54,26 @@ def run_checks(
     checked_at: datetime,
     touching: frozenset[str] | None = None,
     params: Mapping[str, object] | None = None,
+    stages: tuple[Stage, ...] = (),
 ) -> tuple[CheckResult, ...]:
     """Run every check in `directory` and store the results in `checks.results` as those of `run`.
 
     `touching` limits them to checks that read one of these tables (`schema.table`). `params` are thresholds; each
-    check takes those that its header declares.
+    check takes those that its header declares. `stages` are those that were built: of them a check of rows alone reads
+    what it has not passed yet; without them, all.
 
     Raises:
         InputUnusable: a check that is not one SELECT, or does not run; names the file.
     """
-    paths = sorted(directory.glob("*.sql"))
-    checks = [_load(path) for path in paths]
+    checks = [_load(path) for path in sorted(directory.glob("*.sql"))]
+    built = _as_built(connection, stages)
+    late = Slices(connection, built)
     results = tuple(
-        _run_check(connection, check, params or {})
+        _run_check(connection, check, params or {}, late, frozenset(built))
         for check in checks
         if touching is None or touching & set(check.inputs)
     )
+    late.drop()
     _store(connection, results, run, checked_at)
     return results
 
@@ -71,32 +86,73 @@ def refuse_failed(results: tuple[CheckResult, ...]) -> None:
         raise CheckFailed(f"{len(failed)} of {len(results)} checks failed.\n{said}")
 
 
+def _as_built(connection: duckdb.DuckDBPyConnection, stages: tuple[Stage, ...]) -> dict[str, Stage]:
+    """Stages whose text is the one that was built last: what they hold is known by it."""
+    if not stages or not ledger.kind_of(connection, "meta.stages"):
+        return {}
+    recipes = {name: entry.recipe for name, entry in ledger.entries(connection).items()}
+    return {stage.name: stage for stage in stages if recipes.get(stage.name) == stage.recipe}
+
+
 @dataclass(frozen=True)
 class _Check:
     name: str
     file: str
     sql: str
-    inputs: tuple[str, ...]
+    header: Header
+    places: tuple[Input, ...]
+
+    @property
+    def inputs(self) -> tuple[str, ...]:
+        return tuple(sorted({place.name for place in self.places}))
 
 
 def _load(path: Path) -> _Check:
     file = f"sql/checks/{path.name}"
     sql = path.read_text(encoding="utf-8").strip().removesuffix(";")
-    inputs = {place.name for place in inputs_of(parse_select(sql, file))}
-    return _Check(path.stem, file, sql, tuple(sorted(inputs)))
+    return _Check(path.stem, file, sql, parse_header(sql, file), inputs_of(parse_select(sql, file)))
 
 
-def _run_check(connection: duckdb.DuckDBPyConnection, check: _Check, params: Mapping[str, object]) -> CheckResult:
-    declared = parse_header(check.sql, check.file).params
+def _run_check(
+    connection: duckdb.DuckDBPyConnection,
+    check: _Check,
+    params: Mapping[str, object],
+    late: Slices,
+    built: frozenset[str],
+) -> CheckResult:
+    declared = check.header.params
     given = {param.name: params[param.name] for param in declared if param.name in params}
+    values = values_of(declared, given, check.file)
     try:
-        with parameters_set(connection, values_of(declared, given, check.file)):
-            # Most checks find nothing. Counting looks at all rows on all cores; keeping rows in their order, on one.
-            if connection.execute(f"select count(*) from (\n{check.sql}\n)").fetchone() == (0,):
-                return CheckResult(check.name, check.inputs, 0, "")
-            connection.execute(f"create or replace temp table offenders as {check.sql}")
+        with parameters_set(connection, values):
+            if check.header.span is None or not built:
+                return _offenders(connection, check, check.sql)
+            text = hashlib.sha256(json.dumps([check.sql, values], default=str).encode()).hexdigest()
+            result = _offenders(connection, check, _unchecked(connection, check, text, late, built))
     except (duckdb.ProgrammingError, duckdb.DataError) as error:
         raise InputUnusable(f"{check.file}: {error}") from error
+    note_checked(connection, check.name, text, judged(connection) if result.passed else None)
+    return result
+
+
+def _unchecked(
+    connection: duckdb.DuckDBPyConnection, check: _Check, text: str, late: Slices, built: frozenset[str]
+) -> str:
+    """The text of a check, reading what it has not passed yet."""
+    assert check.header.span is not None
+    since = unchecked_since(connection, check.name, text, built & set(check.inputs))
+    if since is None:
+        return check.sql
+    earlier = since - check.header.span
+    copies = {name: late.since(name, earlier) if name in built else name for name in check.inputs}
+    return reading(check.sql, check.places, copies)
+
+
+def _offenders(connection: duckdb.DuckDBPyConnection, check: _Check, sql: str) -> CheckResult:
+    # Most checks find nothing. Counting looks at all rows on all cores; keeping rows in their order, on one.
+    if connection.execute(f"select count(*) from (\n{sql}\n)").fetchone() == (0,):
+        return CheckResult(check.name, check.inputs, 0, "")
+    connection.execute(f"create or replace temp table offenders as {sql}")
     row = connection.execute("select count(*) from temp.offenders").fetchone()
     assert row is not None
     detail = as_text(connection.execute(f"select * from temp.offenders limit {SHOWN}"))

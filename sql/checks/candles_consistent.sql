@@ -1,5 +1,6 @@
 -- What people query first never contradicts itself, whichever source a candle comes from.
 -- grain: one row per candle that does
+-- lookback: 0 days
 select instrument, timeframe, opened_at, open, high, low, close, volume, source
 from marts.candles
 where
