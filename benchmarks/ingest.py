@@ -69,23 +69,24 @@ def write_archive(folder: Path) -> None:
     shutil.rmtree(unfinished, ignore_errors=True)
     unfinished.mkdir(parents=True)
     for number in range(INSTRUMENTS):
-        _candles(number).write_csv(unfinished / f"C{number:02d}USD_15.csv", include_header=False)
+        candles(number, CANDLES).write_csv(unfinished / f"C{number:02d}USD_15.csv", include_header=False)
     unfinished.rename(folder)
 
 
-def _candles(number: int) -> pl.DataFrame:
+def candles(number: int, count: int) -> pl.DataFrame:
+    """So many 15m candles of one seeded walk, in the columns of Kraken's files."""
     random = np.random.default_rng(number)
     decimals = DECIMALS[number % len(DECIMALS)]
     tick = 10.0**-decimals
-    walk = np.exp(np.cumsum(random.normal(0, 0.002, CANDLES + 1))) * 10 ** random.uniform(0.5, 4)
+    walk = np.exp(np.cumsum(random.normal(0, 0.002, count + 1))) * 10 ** random.uniform(0.5, 4)
     prices = np.round(walk, decimals) + tick
     opens, closes = prices[:-1], prices[1:]
-    highs = np.maximum(opens, closes) * (1 + random.exponential(0.001, CANDLES))
-    lows = np.maximum(np.minimum(opens, closes) * (1 - random.exponential(0.0005, CANDLES)), tick)
+    highs = np.maximum(opens, closes) * (1 + random.exponential(0.001, count))
+    lows = np.maximum(np.minimum(opens, closes) * (1 - random.exponential(0.0005, count)), tick)
     price = pl.Decimal(18, decimals)
     return pl.DataFrame(
         {
-            "opened_at": 1_420_070_400 + 900 * np.arange(CANDLES),
+            "opened_at": 1_420_070_400 + 900 * np.arange(count),
             "open": pl.Series(np.round(opens, decimals)).cast(price),
             "high": pl.Series(np.maximum(np.round(highs, decimals), np.maximum(opens, closes)).round(decimals)).cast(
                 price
@@ -94,8 +95,8 @@ def _candles(number: int) -> pl.DataFrame:
                 price
             ),
             "close": pl.Series(np.round(closes, decimals)).cast(price),
-            "volume": pl.Series(np.round(random.exponential(30, CANDLES) + 1e-8, 8)).cast(pl.Decimal(18, 8)),
-            "trades": random.integers(1, 500, CANDLES),
+            "volume": pl.Series(np.round(random.exponential(30, count) + 1e-8, 8)).cast(pl.Decimal(18, 8)),
+            "trades": random.integers(1, 500, count),
         }
     )
 
