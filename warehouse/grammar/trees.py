@@ -62,13 +62,14 @@ def inputs_of(tree: Node) -> tuple[Input, ...]:
 
 def nodes(tree: Any) -> Iterator[Node]:
     """Every object of the tree, parents first."""
-    if isinstance(tree, dict):
-        yield tree
-        for child in tree.values():
-            yield from nodes(child)
-    elif isinstance(tree, list):
-        for child in tree:
-            yield from nodes(child)
+    pending = [tree]
+    while pending:
+        part = pending.pop()
+        if isinstance(part, dict):
+            yield part
+            pending.extend(child for child in reversed(part.values()) if isinstance(child, dict | list))
+        elif isinstance(part, list):
+            pending.extend(reversed(part))
 
 
 def line_at(sql: str, offset: int) -> int:
