@@ -41,7 +41,7 @@ status:  ## what runs, what is published, what comes next
 sql: ready  ## DuckDB prompt on the published warehouse; keep it open as long as you like
 	@$(BIN)/slipway sql
 
-test: ready  ## fast tests, with coverage (six minutes on 2 cores)
+test: ready  ## fast tests, with coverage (nine minutes on 2 cores)
 	@$(BIN)/pytest -q -n 2 --dist loadgroup $(FAST) --cov --cov-report=term
 
 test-deep: ready  ## the larger doses

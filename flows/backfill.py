@@ -15,12 +15,13 @@ from tasks.catalog import (
     note,
     nothing_to_fetch,
     tell,
+    tell_of_failure,
     this_run,
 )
 from tasks.provenance import code_version
 
 
-@flow(version=code_version())
+@flow(version=code_version(), on_failure=[tell_of_failure], on_crashed=[tell_of_failure])
 def backfill(
     venue: str | None = None,
     instruments: list[str] | None = None,
@@ -34,8 +35,9 @@ def backfill(
 ) -> None:
     """Fetch what a venue tells of its past, and let the build follow.
 
-    A run that was killed is finished by the next one, from the page on that it was at. An instrument that fails holds
-    up no other; the run fails at its end and names it.
+    A run that was killed is finished by the next one, from the page on that it was at; then follows what this one was
+    asked for, as far as it is not there yet. An instrument that fails holds up no other; the run fails at its end and
+    names it.
 
     Args:
         venue: A venue of the settings, `kraken` or `sandbox`. Left out: the one whose data the warehouse holds.
@@ -63,6 +65,9 @@ def backfill(
     )
     fetched = fetch_history(settings, request, return_state=True)
     landed = land_history(settings, request)
+    if landed.is_earlier:  # what an earlier run had begun is done: now what this one was asked for
+        fetched = fetch_history(settings, request, return_state=True)
+        landed = landed.followed_by(land_history(settings, request))
     for sentence in landed.sentences:
         tell(sentence)
     note(facts.of_backfill(landed, request.venue))

@@ -7,7 +7,17 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from config.settings import ROOT, Timeframe, load_settings
 from tasks import facts
-from tasks.catalog import CANDLES_LANDED, announce, land_archive, land_inbox, note, tell, this_run, validate_batch
+from tasks.catalog import (
+    CANDLES_LANDED,
+    announce,
+    land_archive,
+    land_inbox,
+    note,
+    tell,
+    tell_of_failure,
+    this_run,
+    validate_batch,
+)
 from tasks.provenance import code_version
 
 
@@ -27,7 +37,7 @@ class Columns(BaseModel):
     timeframe: Timeframe | None = Field(None, description="If the files' names don't say it.")
 
 
-@flow(version=code_version())
+@flow(version=code_version(), on_failure=[tell_of_failure], on_crashed=[tell_of_failure])
 def ingest(
     path: str,
     columns: Columns | None = None,

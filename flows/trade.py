@@ -3,11 +3,11 @@
 from prefect import flow
 
 from tasks import facts
-from tasks.catalog import note, publish_journals, run_session, session_settings, tell
+from tasks.catalog import note, publish_journals, run_session, session_settings, tell, tell_of_lost_session
 from tasks.provenance import code_version
 
 
-@flow(version=code_version())
+@flow(version=code_version(), on_failure=[tell_of_lost_session], on_crashed=[tell_of_lost_session])
 def trade(profile: str = "paper", chain: str | None = None) -> None:
     """Trade one session, then end. Starting is recovering: a run that died is simply started again.
 

@@ -6,11 +6,21 @@ from prefect import flow
 
 from config.settings import load_settings
 from tasks import facts
-from tasks.catalog import MARTS_BUILT, alert_revised_decisions, announce, build_all, check_all, note, publish, tell
+from tasks.catalog import (
+    MARTS_BUILT,
+    alert_revised_decisions,
+    announce,
+    build_all,
+    check_all,
+    note,
+    publish,
+    tell,
+    tell_of_failure,
+)
 from tasks.provenance import code_version
 
 
-@flow(version=code_version())
+@flow(version=code_version(), on_failure=[tell_of_failure], on_crashed=[tell_of_failure])
 def transform(
     mode: Literal["incremental", "full"] = "incremental", profile: str = "paper", chain: str | None = None
 ) -> None:

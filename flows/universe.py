@@ -4,11 +4,11 @@ from prefect import flow
 
 from config.settings import ROOT, load_settings
 from tasks import facts
-from tasks.catalog import discover_markets, note, nothing_to_fetch, tell
+from tasks.catalog import discover_markets, note, nothing_to_fetch, tell, tell_of_failure
 from tasks.provenance import code_version
 
 
-@flow(version=code_version())
+@flow(version=code_version(), on_failure=[tell_of_failure], on_crashed=[tell_of_failure])
 def universe(
     venue: str | None = None,
     shrink_is_believed: bool = False,

@@ -6,11 +6,11 @@ from prefect import flow
 
 from config.settings import load_settings
 from tasks import facts
-from tasks.catalog import note, tell, validate_day
+from tasks.catalog import note, tell, tell_of_failure, validate_day
 from tasks.provenance import code_version
 
 
-@flow(version=code_version())
+@flow(version=code_version(), on_failure=[tell_of_failure], on_crashed=[tell_of_failure])
 def validate(day: date | None = None, profile: str = "paper") -> None:
     """Put one day of what is published before Great Expectations. What is out of range is alerted, and the run fails.
 

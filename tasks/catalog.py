@@ -23,6 +23,7 @@ from prefect.events import emit_event
 from prefect.flows import Flow
 from prefect.runtime import flow_run
 from prefect.tasks import Task
+from prefect.utilities.callables import get_parameter_defaults
 
 from trading.errors import ExchangeUnavailable, WarehouseBusy
 
@@ -45,6 +46,7 @@ if TYPE_CHECKING:
     from tasks.upkeep.backups import BackupReport
     from tasks.upkeep.restores import DrillReport
     from tasks.upkeep.validation import DayReport
+    from trading.ports import Severity
     from warehouse.batches import BatchReport
     from warehouse.builds import Mode
     from warehouse.checks import CheckResult
@@ -307,18 +309,37 @@ def forget_old_runs(settings: Settings) -> int:
 
 
 def tell_of_failure(flow: Flow[..., Any], flow_run: FlowRun, state: State[Any]) -> None:
-    """For `on_failure` of a flow that nobody waits for: a person is told, once it has failed for good."""
-    from config.settings import load_settings
+    """For `on_failure` and `on_crashed` of a flow that nobody waits for: a person is told, once it has ended for good.
+
+    A killed process runs no code of its own; then the worker calls this, if it still lives.
+    """
+    _tell_of_end(flow, flow_run, state, "warning")
+
+
+def tell_of_lost_session(flow: Flow[..., Any], flow_run: FlowRun, state: State[Any]) -> None:
+    """The same of a session: nobody may believe in one that isn't there."""
+    _tell_of_end(flow, flow_run, state, "critical")
+
+
+def _tell_of_end(flow: Flow[..., Any], flow_run: FlowRun, state: State[Any], severity: Severity) -> None:
     from tasks import alerting
 
-    alerting.alert(
-        load_settings(flow_run.parameters["profile"]),
+    given = get_parameter_defaults(flow.fn) | flow_run.parameters  # a deployment's run has only what prefect.yaml names
+    failed = alerting.FailedRun(
         flow.name,
-        key=f"flow-failed:{flow_run.id}",
-        severity="warning",
-        title=f"{flow.name} failed",
-        body=state.message or "It did not say why.",
+        flow_run.name,
+        state.timestamp.date(),
+        state.message or "",
+        _raised(state),
+        is_killed=state.is_crashed(),
     )
+    alerting.alert_failed_run(given["profile"], failed, severity)
+
+
+def _raised(state: State[Any]) -> BaseException | None:
+    """What ended the run, as long as its process lives; elsewhere only the state's message is left of it."""
+    raised = getattr(state.data, "result", state.data)  # Prefect wraps it when it leaves a flow
+    return raised if isinstance(raised, BaseException) else None
 
 
 def tell(sentence: str) -> None:

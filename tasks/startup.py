@@ -7,6 +7,7 @@ away; with settings but no journal, all of them, at once; with a journal, its ou
 import tomllib
 from collections.abc import Iterator
 from contextlib import contextmanager
+from typing import Final, TypeVar
 
 from config import settings
 from ops.alerts import Channels
@@ -14,14 +15,22 @@ from ops.clock import SystemClock
 from trading.errors import SlipwayError
 from trading.ports import Alerts
 
+E = TypeVar("E", bound=BaseException)
+
+TOLD: Final = "An alert told of it."
+
 
 def session_settings(profile: str) -> settings.Settings:
     """The settings of one profile, for a session; without them, an alert.
 
     Raises SetupFailed: the settings can't be used; see `load_settings`.
     """
-    channels = Channels(_readable_urls(profile), SystemClock())
-    with told(channels, f"session-not-started:{profile}", f"session can't start: profile {profile}"):
+    return settings_or_alert(profile, f"session-not-started:{profile}", f"session can't start: profile {profile}")
+
+
+def settings_or_alert(profile: str, key: str, title: str) -> settings.Settings:
+    """The same for anything else, with the key and the title that the alert is to have."""
+    with told(Channels(_readable_urls(profile), SystemClock()), key, title):
         return settings.load_settings(profile)
 
 
@@ -31,8 +40,25 @@ def told(alerts: Alerts, key: str, title: str) -> Iterator[None]:
     try:
         yield
     except Exception as error:  # swallowed is none; one that nobody foresaw stops a session no less
-        alerts.send(key, "critical", title, str(error) if isinstance(error, SlipwayError) else repr(error))
+        alerts.send(key, "critical", title, sentence_of(error))
+        marked_as_told(error)
         raise
+
+
+def marked_as_told(error: E) -> E:
+    """The same error, with a note that an alert said what it says: the flow that it ends needs no second one."""
+    error.add_note(TOLD)
+    return error
+
+
+def was_told(error: BaseException | None) -> bool:
+    """Whether an alert said before what this error says."""
+    return TOLD in getattr(error, "__notes__", ())
+
+
+def sentence_of(error: BaseException) -> str:
+    """For a person; of an error that nobody foresaw its name, too."""
+    return str(error) if isinstance(error, SlipwayError) else repr(error)
 
 
 def _readable_urls(profile: str) -> list[str]:

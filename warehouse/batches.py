@@ -168,12 +168,14 @@ def judge_files(
 ) -> State:
     """Record what validation found: files of `refused` instruments are refused, None is all, the others are validated.
 
+    What was validated before stays so, whatever a later judgement says: other batches have left out what it told.
+
     Returns:
         The state of the batch: `partly` when it has files of both kinds.
     """
     connection.execute(
         "update raw.files set state = if($all or list_contains($refused, instrument), 'refused', 'validated')"
-        " where batch_id = $batch_id",
+        " where batch_id = $batch_id and state <> 'validated'",
         {"all": refused is None, "refused": sorted(refused or ()), "batch_id": batch_id},
     )
     states = connection.execute("select distinct state from raw.files where batch_id = ?", [batch_id]).fetchall()

@@ -5,7 +5,7 @@ some intervals without trades with flat rows and leaves others out, and its arch
 """
 
 from collections.abc import AsyncIterator, Callable, Iterable, Iterator, Mapping
-from decimal import Decimal
+from decimal import MAX_PREC, ROUND_HALF_EVEN, Context, Decimal
 from typing import NamedTuple
 
 import polars as pl
@@ -14,11 +14,13 @@ from exchange.kraken.client import MINUTES, Chart, PublicClient, Timeframe
 from exchange.kraken.paging import TradeCursor, chart_candles, refuse_disorder, trade_chunks
 from exchange.kraken.payloads import Candle, ChartCandle
 from exchange.kraken.rebuild import SECOND_NS, Rebuild, as_columns
-from exchange.kraken.spool import Dataset, Rate, Row, Spool
+from exchange.kraken.spool import Dataset, Rate, Row, Spool, key_of
 from trading.errors import CheckFailed
 
 KINDS: tuple[Chart, ...] = ("trade", "mark", "spot")
 SHOWN_DIFFERENCES = 3
+FINEST = Decimal("1e-10")  # of mark price and index: as many decimals as the warehouse keeps
+HALF_EVEN = Context(prec=MAX_PREC, rounding=ROUND_HALF_EVEN)  # rounds decimals only, however many digits there are
 VALUES = ("open", "high", "low", "close", "volume", "trades")
 
 
@@ -53,13 +55,20 @@ def series_of(dataset: Dataset, instrument: str) -> tuple[str, ...]:
     return () if dataset == "funding" else (instrument,)
 
 
+def parts_of(dataset: Dataset, instrument: str) -> tuple[tuple[str, Timeframe], ...]:
+    """Series and timeframe of all that a job may consist of. Funding rates are one part, of an hour."""
+    if dataset == "funding":
+        return ((instrument, "1h"),)
+    return tuple((series, timeframe) for series in series_of(dataset, instrument) for timeframe in MINUTES)
+
+
 def covered_from(spool: Spool, series: str, timeframe: str) -> int:
     """From when on the venue has told of every candle of one series up to the job's end; in seconds.
 
     That is what was asked for, unless the venue's own history begins later. How far back charts go nobody says, so they
     are believed from their first candle on.
     """
-    asked_s = spool.job.from_s[timeframe]
+    asked_s = spool.job.from_s[key_of(series, timeframe)]
     told_s: Mapping[str, int] = spool.progress.get("covered_from", {})
     first = next(spool.candles(series, timeframe), None)
     is_open = asked_s == 0 or spool.job.dataset == "charts"
@@ -73,21 +82,21 @@ async def _ohlc(client: PublicClient, spool: Spool) -> AsyncIterator[float]:
     """One reply per timeframe: the newest 720 candles at most, whatever was asked for."""
     job = spool.job
     done: dict[str, int] = dict(spool.progress.get("covered_from", {}))
-    for timeframe in MINUTES:
+    wanted = [timeframe for timeframe in MINUTES if key_of(job.instrument, timeframe) in job.from_s]
+    for timeframe in wanted:
         if timeframe in done:
             continue
         closed = await _listed(client, spool, timeframe)
         rows = [_row(candle, job.instrument, timeframe) for candle in closed if candle.trades]
         done[timeframe] = closed[0].opened_s if closed else job.until_s
-        is_complete = len(done) == len(MINUTES)
-        spool.keep(rows, {"covered_from": done}, is_complete=is_complete)
-        yield len(done) / len(MINUTES)
+        spool.keep(rows, {"covered_from": done}, is_complete=len(done) == len(wanted))
+        yield len(done) / len(wanted)
 
 
 async def _listed(client: PublicClient, spool: Spool, timeframe: Timeframe) -> list[Candle]:
     """The venue's own candles of the job's span, those without trades among them, as far as it lists them."""
     job = spool.job
-    from_s, span_s = job.from_s[timeframe], MINUTES[timeframe] * 60
+    from_s, span_s = job.from_s[key_of(job.instrument, timeframe)], MINUTES[timeframe] * 60
     reply = await client.candles(job.instrument, timeframe, max(0, from_s - 1))
     closed = [each for each in reply.closed if each.opened_s >= from_s and each.opened_s + span_s <= job.until_s]
     refuse_disorder(f"OHLC of {job.instrument} {timeframe}", [each.opened_s for each in closed], from_s, job.until_s)
@@ -164,11 +173,16 @@ async def _charts(client: PublicClient, spool: Spool) -> AsyncIterator[float]:
     """Candles of trades, of the mark price and of the index, in all timeframes, one after the other."""
     job = spool.job
     next_s: dict[str, int] = dict(spool.progress.get("next_s", {}))
-    wanted = [(kind, timeframe) for kind in KINDS for timeframe in MINUTES]
+    wanted = [
+        (kind, timeframe)
+        for kind in KINDS
+        for timeframe in MINUTES
+        if key_of(_chart_series(kind, job.instrument), timeframe) in job.from_s
+    ]
     for number, (kind, timeframe) in enumerate(wanted, 1):
         series, span_s = _chart_series(kind, job.instrument), MINUTES[timeframe] * 60
-        key, last_s = f"{series} {timeframe}", job.until_s - span_s
-        begin_s = next_s.get(key, job.from_s[timeframe])
+        key, last_s = key_of(series, timeframe), job.until_s - span_s
+        begin_s = next_s.get(key, job.from_s[key])
         if begin_s == job.until_s:
             continue  # this one was at its end already
         async for page in chart_candles(client, kind, job.instrument, timeframe, begin_s, last_s):
@@ -184,8 +198,17 @@ async def _charts(client: PublicClient, spool: Spool) -> AsyncIterator[float]:
 def _charted(page: Iterable[ChartCandle], kind: Chart, series: str, timeframe: str) -> Iterator[Row]:
     for candle in page:
         # What is no trade has no volume; a candle of trades without one is an interval in which nothing traded.
-        if kind != "trade" or candle.volume:
-            yield Row(series, timeframe, candle.time // 1000, *_numbers(candle), None)
+        if kind == "trade" and not candle.volume:
+            continue
+        numbers = _numbers(candle if kind == "trade" else _rounded(candle))
+        yield Row(series, timeframe, candle.time // 1000, *numbers, None)
+
+
+def _rounded(candle: ChartCandle) -> ChartCandle:
+    """With ten decimals, half to even. Mark price and index are computed: what they have beyond that nobody paid."""
+    prices = {name: getattr(candle, name) for name in ("open", "high", "low", "close")}
+    finer = {name: price for name, price in prices.items() if price.as_tuple().exponent < FINEST.as_tuple().exponent}
+    return candle.model_copy(update={name: price.quantize(FINEST, context=HALF_EVEN) for name, price in finer.items()})
 
 
 def _chart_series(kind: Chart, instrument: str) -> str:
@@ -203,7 +226,7 @@ async def _funding(client: PublicClient, spool: Spool) -> AsyncIterator[float]:
         for each in await client.funding_rates(job.instrument)
     ]
     refuse_disorder(f"Funding rates of {job.instrument}", [each.began_s for each in rates], 0, 2**62)
-    from_s = job.from_s["1h"]
+    from_s = job.from_s[key_of(job.instrument, "1h")]
     spool.keep([each for each in rates if from_s <= each.began_s <= job.until_s], {}, is_complete=True)
     yield 1.0
 

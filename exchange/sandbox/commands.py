@@ -161,9 +161,13 @@ class FaultOrder(Command):
     status: Annotated[int, Field(ge=500, le=599)] = 502
 
     def contradiction(self) -> str:
-        """A kind that can't happen there."""
+        """A kind that can't happen there, a number of times that it can't have, or a time that is over before it."""
         kinds = REQUEST_KINDS if self.on.endswith("rest") else (*FRAME_KINDS, *HANDSHAKE_KINDS)
-        return "" if self.kind in kinds else f"{self.kind!r} can't happen on {self.on}: {', '.join(kinds)} can."
+        if self.kind not in kinds:
+            return f"{self.kind!r} can't happen on {self.on}: {', '.join(kinds)} can."
+        if self.kind == SILENCE and "times" in self.model_fields_set and self.times is not None:
+            return f"{SILENCE!r} hits all that match: leave `times` out, or order 'drop'."
+        return "" if self.until is None or self.until > self.at else "`until` has to come after `at`."
 
     def fault(self) -> Fault:
         """The fault as the wire knows it."""

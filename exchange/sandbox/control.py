@@ -280,6 +280,8 @@ async def _body(request: web.Request, kind: type[Body]) -> Body:
     """The request's body as a command. Raises Refused: it is not JSON, or not this command."""
     try:
         command = checked(kind, orjson.loads(await request.read() or b"{}"))
+    except web.RequestPayloadError as error:
+        raise Refused("The body is not encoded as its headers say.") from error
     except orjson.JSONDecodeError as error:
         raise Refused(f"The body is not JSON: {error}.") from error
     if command.contradiction():

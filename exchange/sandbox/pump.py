@@ -143,15 +143,21 @@ class Pump:
             for feed in self._feeds:
                 feed.publish(instant)
         self._agenda.run(self._venue.market.now_ns)
-        if not self._drops_idle or self._outruns_its_clients():
-            for link in self._links():
-                link.keep_alive()
+        for link in self._outrun():
+            link.keep_alive()
         for feed in self._feeds:
             feed.pulse(self._venue.now_ns())
 
-    def _outruns_its_clients(self) -> bool:
-        """Whether clients that ping by the machine's clock would seem idle to a faster one."""
-        return self.speed is not None and self.speed > 1
+    def _outrun(self) -> Iterable[Link]:
+        """Links that are not to seem idle: clients that ping by the machine's clock are too slow for a faster one.
+
+        An advance is faster than any; but a registered session is waited for, and so can ping by the market's clock.
+        """
+        if not self._drops_idle:
+            return self._links()
+        if not self.moves_by_itself:
+            return self._strangers()
+        return self._links() if self.speed is not None and self.speed > 1 else ()
 
     async def _flushed(self) -> None:
         """Wait until those clients that are not registered have taken their frames, or are too slow for it."""

@@ -1,6 +1,7 @@
 """The sandbox as a running server: spot, futures and control, each on a loopback port of its own."""
 
 import asyncio
+import logging
 import sys
 from collections.abc import Awaitable, Callable, Iterable
 from contextlib import AsyncExitStack
@@ -9,6 +10,8 @@ from types import TracebackType
 from typing import NamedTuple, Self
 
 from aiohttp import WSCloseCode, web
+from aiohttp.http_exceptions import HttpProcessingError
+from aiohttp.log import server_logger
 from aiohttp.typedefs import Handler, Middleware
 
 from exchange.sandbox import control
@@ -16,7 +19,7 @@ from exchange.sandbox.barrier import Barrier
 from exchange.sandbox.futures import charts
 from exchange.sandbox.futures import rest as futures_rest
 from exchange.sandbox.futures.feed import FuturesFeed
-from exchange.sandbox.futures.replies import not_found, word
+from exchange.sandbox.futures.replies import not_found, unavailable
 from exchange.sandbox.market.market import Market
 from exchange.sandbox.operation import Operation
 from exchange.sandbox.pump import Pump
@@ -34,6 +37,7 @@ from trading.errors import SetupFailed
 HOST = "127.0.0.1"  # never another: nobody else is to reach it
 SPOT_SOCKET, FUTURES_SOCKET = "/v2", "/ws/v1"
 SPOT_REQUESTS, SPOT_REQUESTS_PER_S = 15.0, 1.0  # at once, and then; per client, and per client and pair
+LOG = server_logger.getChild("sandbox")
 FIRST_LINK = 2**63  # connection ids of the venue do not fit into a float, nor into a signed integer
 
 
@@ -60,7 +64,8 @@ class Sandbox:
 
     `speed` is market seconds per second, None is lockstep. `has_limits` is whether request and frame rates are limited,
     `drops_idle` whether connections without a word are closed, as the venue does after a minute of its time; a market
-    that runs faster than real time never does. Raises SetupFailed when a port is taken.
+    that runs faster than real time never does, one in lockstep to registered sessions only. Raises SetupFailed when a
+    port is taken.
     """
 
     urls: Urls
@@ -130,7 +135,7 @@ class Sandbox:
         await self._stack.aclose()
 
     def _spot(self) -> web.Application:
-        faults = self.faults.middleware("spot", lambda: spot_rest.refusal(UNAVAILABLE))
+        faults = self.faults.middleware("spot", lambda _: spot_rest.refusal(UNAVAILABLE))
         application = web.Application(middlewares=(self._counting, edge, faults))
         application.router.add_get(SPOT_SOCKET, self._socket("spot", self._spot_feed.serve))
         application.router.add_routes(spot_rest.routes(self.venue, self._spot_budget))
@@ -141,7 +146,7 @@ class Sandbox:
         async def unknown(_: web.Request) -> web.Response:
             return not_found(self.venue.now_ns())
 
-        faults = self.faults.middleware("futures", lambda: word(self.venue.now_ns(), "Unavailable"))
+        faults = self.faults.middleware("futures", lambda request: unavailable(request, self.venue.now_ns()))
         application = web.Application(middlewares=(self._counting, edge, faults))
         application.router.add_get(FUTURES_SOCKET, self._socket("futures", self._futures_feed.serve))
         application.router.add_routes(futures_rest.routes(self.venue))
@@ -211,7 +216,10 @@ async def listen(stack: AsyncExitStack, application: web.Application, port: int)
 
     Raises SetupFailed: the port is taken.
     """
-    runner = web.AppRunner(application, access_log=None, shutdown_timeout=FAREWELL_S, max_line_size=HIGHEST_LINE_BYTES)
+    LOG.addFilter(is_ours)
+    runner = web.AppRunner(
+        application, access_log=None, logger=LOG, shutdown_timeout=FAREWELL_S, max_line_size=HIGHEST_LINE_BYTES
+    )
     await runner.setup()
     stack.push_async_callback(runner.cleanup)
     try:
@@ -220,6 +228,12 @@ async def listen(stack: AsyncExitStack, application: web.Application, port: int)
         raise SetupFailed(f"Port {port} on {HOST} can't be used ({error.strerror}): choose another.") from error
     listening: int = runner.addresses[0][1]
     return listening
+
+
+def is_ours(record: logging.LogRecord) -> bool:
+    """Whether a failure is the sandbox's own. Broken HTTP is the client's, who is told; nobody else needs to know."""
+    error = record.exc_info[1] if record.exc_info else None
+    return not isinstance(error, HttpProcessingError | web.RequestPayloadError)
 
 
 async def cancelled(task: "asyncio.Task[None]") -> None:

@@ -1,4 +1,4 @@
-"""Files of a backup, back to where they belong: copied beside their place and proven first, then renames only.
+"""Files of a backup, back to where they belong: copied beside their place and proven first, then names only.
 
 What was there before is never deleted: it stays beside, under its name and the time of the restore.
 """
@@ -55,7 +55,10 @@ def staged(placements: Sequence[Placement]) -> Iterator[None]:
 def put_in_place(placement: Placement, restored_at: datetime) -> Path | None:
     """Rename the copy to its place; where what was there lies now, or None when there was nothing.
 
-    Nobody may have that file open.
+    Nobody may have that file open. There is no moment without one: whoever looked for it then would make an empty one.
+
+    Raises:
+        SetupFailed: what is there can't be kept, and was not replaced.
     """
     target = placement.target
     aside = target.with_name(f"{target.name}.before-{restored_at.strftime(ASIDE_FORMAT)}")
@@ -64,10 +67,31 @@ def put_in_place(placement: Placement, restored_at: datetime) -> Path | None:
         present = target.with_name(target.name + ending)
         if present.exists():
             was_something |= ending != INDEX and present.stat().st_size > 0
-            present.rename(aside.with_name(aside.name + ending))
-    placement.copy.rename(target)
+            _keep(present, aside.with_name(aside.name + ending))
+            if ending:  # whoever looked whether the file is held has opened and closed it: a sound one needs it no more
+                present.unlink()
+    placement.copy.replace(target)
     sync(target.parent)
     return aside if was_something else None
+
+
+def _keep(present: Path, aside: Path) -> None:
+    """Give the file a second name, which stays when the first one is another file's."""
+    try:
+        aside.hardlink_to(present)
+    except OSError:  # a disk without hard links, FAT or some networks': a whole copy gets the name
+        _keep_copy(present, aside)
+
+
+def _keep_copy(present: Path, aside: Path) -> None:
+    unfinished = present.with_name(f".{aside.name}.restoring")
+    try:
+        shutil.copyfile(present, unfinished)
+        sync(unfinished)
+        unfinished.rename(aside)
+    except OSError as error:
+        unfinished.unlink(missing_ok=True)
+        raise SetupFailed(f"{present} can't be kept as {aside.name}: {error.strerror}. It was not replaced.") from error
 
 
 def _stage(placement: Placement) -> None:

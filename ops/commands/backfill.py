@@ -46,7 +46,10 @@ def _backfill(chosen: argparse.Namespace) -> int:
     with screen(Console()) as shown:
         watch = Watch(lambda look: shown.show(tuple(Step(*job.line, job.remark) for job in look.jobs)), every_s=0.25)
         failures = attempt(settings, request, watch=watch)
-    landed = land(settings, request)
+        landed = land(settings, request)
+        if landed.is_earlier:  # what an earlier command had begun is done: now what this one was asked for
+            failures = attempt(settings, request, watch=watch)
+            landed = landed.followed_by(land(settings, request))
     print("\n".join(landed.sentences) or "Nothing new: the warehouse holds all that had closed.")
     raise_failures((*failures, *landed.failures), "landed")
     return 0

@@ -109,7 +109,7 @@ def merged_all(shapes: Iterator[Shape]) -> Shape:
 def differences(venue: Shape, sandbox: Shape, path: str = "") -> Iterator[Difference]:
     """Where the two differ, in the order of paths, and where one of them showed nothing to compare with."""
     yield from _at(path, venue, sandbox)
-    for step in sorted(venue.members.keys() | sandbox.members.keys(), key=lambda step: step.after(path)):
+    for step in sorted(venue.members.keys() | sandbox.members.keys(), key=lambda step: (step.after(path), step.part)):
         # Where either side has no such container at all, that is the difference: not each field that would be in it.
         if step.container in venue.types & sandbox.types:
             yield from _within(step.after(path), step, venue.members.get(step), sandbox.members.get(step))

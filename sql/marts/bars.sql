@@ -31,7 +31,7 @@ silent as (
 
     select
         *, start_us + candle_us * unnest(range(missing::bigint)) as opened_us,
-        if(kind in ('no trades', 'outage'), last_close, null) as price
+        last_close as price
     from steps
 
 )

@@ -2,8 +2,10 @@
 --   'no trades'    a source that vouches for its holes was asked, and had none: nothing traded
 --   'outage'       the same, and all other instruments of that time were silent too, one of which hardly ever is
 --   'quarantined'  a candle came, and could not be trusted
+--   'left out'     there are 15m candles, but none is derived from them: part of it may be lost
 --   'not fetched'  no such source was asked
--- They are left as gaps in `marts.candles`; `marts.bars` fills the first two.
+-- They are left as gaps in `marts.candles`; `marts.bars` fills the first two with `last_close`, the close before them.
+-- It is null where something unknown lies in between.
 -- grain: one row per run of missing candles of one kind
 -- key: instrument, timeframe, gap_start
 -- lookback: full
@@ -67,15 +69,33 @@ coverage as (
 
 ),
 
-quarantined as (
+timeframes as (
 
-    select distinct instrument, timeframe, epoch_us(opened_at) as opened_us
-    from raw.quarantine
-    where opened_at is not null
+    select
+        unnest(['15m', '1h', '4h', '1d']) as timeframe,
+        unnest([900_000_000, 3_600_000_000, 14_400_000_000, 86_400_000_000]) as candle_us
 
 ),
 
--- Where the reason may change: at the edges of what was asked for, and at both sides of a candle in quarantine.
+-- What came, and is no candle. A time off the grid counts for the interval it lies in.
+unusable as (
+
+    select instrument, timeframe, epoch_us(opened_at) // candle_us * candle_us as opened_us, 'quarantined' as why
+    from raw.quarantine join timeframes using (timeframe)
+    where opened_at is not null
+    union all
+    select instrument, timeframe, epoch_us(opened_at), 'left out'
+    from marts.candles_left_out
+
+),
+
+quarantined as (
+
+    select instrument, timeframe, opened_us, max(why) as why from unusable group by instrument, timeframe, opened_us
+
+),
+
+-- Where the reason may change: at the edges of what was asked for, and at both sides of what is no candle.
 cuts as (
 
     select instrument, timeframe, start_us, start_us as cut_us from holes
@@ -115,7 +135,7 @@ explained as (
     select
         pieces.*,
         coalesce(pieces.until_us <= coverage.until_us, false) as is_covered,
-        quarantined.opened_us is not null as is_quarantined
+        quarantined.why
     from pieces
     asof left join coverage
         on pieces.instrument = coverage.instrument and pieces.timeframe = coverage.timeframe
@@ -123,6 +143,26 @@ explained as (
     left join quarantined
         on pieces.instrument = quarantined.instrument and pieces.timeframe = quarantined.timeframe
         and pieces.from_us = quarantined.opened_us
+
+),
+
+-- A price is carried on from the last candle as far as it is known that there was no other.
+priced as (
+
+    select
+        * exclude (last_close),
+        if(
+            coalesce(
+                bool_or(why is not null or not is_covered) over (
+                    partition by instrument, timeframe, start_us order by from_us
+                    rows between unbounded preceding and 1 preceding
+                ),
+                false
+            ),
+            null,
+            last_close
+        ) as last_close
+    from explained
 
 ),
 
@@ -136,13 +176,13 @@ lives as (
 silent as (
 
     select
-        explained.*,
+        priced.*,
         1 - greatest(
             silent_before_us / greatest(least(604_800_000_000, start_us - first_us), 1),
             silent_after_us / greatest(least(604_800_000_000, last_us - end_us), 1)
         ) >= getvariable('liquid_share') as is_liquid
-    from explained join lives using (instrument, timeframe)
-    where is_covered and not is_quarantined
+    from priced join lives using (instrument, timeframe)
+    where is_covered and why is null
 
 ),
 
@@ -182,9 +222,10 @@ states as (
 
 ),
 
+-- One alone that is silent tells nothing about the venue.
 outages as (
 
-    select timeframe, at_us, until_us from states where silent = asked and liquid > 0
+    select timeframe, at_us, until_us from states where silent = asked and asked > 1 and liquid > 0
 
 ),
 
@@ -206,13 +247,11 @@ parts as (
     join states
         on silent.timeframe = states.timeframe
         and states.at_us >= silent.from_us and states.until_us <= silent.until_us
-    where states.silent < states.asked or states.liquid = 0
+    where states.silent < states.asked or states.asked = 1 or states.liquid = 0
     union all
-    select
-        instrument, timeframe, candle_us, last_close, from_us, until_us,
-        if(is_quarantined, 'quarantined', 'not fetched')
-    from explained
-    where is_quarantined or not is_covered
+    select instrument, timeframe, candle_us, null, from_us, until_us, coalesce(why, 'not fetched')
+    from priced
+    where why is not null or not is_covered
 
 ),
 
@@ -243,6 +282,6 @@ select
     make_timestamptz(max(until_us)) as gap_end,
     (max(until_us) - min(from_us)) // any_value(candle_us) as missing,
     any_value(kind) as kind,
-    any_value(last_close) as last_close     -- of the candle before
+    any_value(last_close) as last_close
 from numbered
 group by instrument, timeframe, run

@@ -1,5 +1,5 @@
--- What was said of candles that were told more than once, by sources that differ or by one that corrected itself: every
--- value with its origin, the one that is believed among them.
+-- What was said of candles that were told in more than one way, by sources that differ or by one that corrected itself:
+-- every value with its origin, the one that is believed among them.
 -- grain: one row per candle and file that told it
 -- key: instrument, timeframe, opened_at, file_id
 -- lookback: 0 days
@@ -27,6 +27,16 @@ ranked as (
         ) = 1 as is_believed
     from told semi join told_again using (instrument, timeframe, opened_at) left join raw.sources using (source)
 
+),
+
+-- A better source may have said the same once more.
+disputed as (
+
+    select instrument, timeframe, opened_at
+    from ranked
+    group by instrument, timeframe, opened_at
+    having count(distinct (open, high, low, close, volume, trades)) > 1
+
 )
 
 select
@@ -51,4 +61,4 @@ select
     batch_id,
     fetched_at
 
-from ranked
+from ranked semi join disputed using (instrument, timeframe, opened_at)

@@ -25,9 +25,9 @@ gaps as (
     select
         instrument,
         timeframe,
-        sum(missing) filter (kind = 'no trades') as no_trades,
+        sum(missing) filter (last_close is not null) as filled,
         sum(missing) filter (kind = 'outage') as outage,
-        sum(missing) filter (kind not in ('no trades', 'outage')) as missing
+        sum(missing) filter (last_close is null) as missing
     from marts.candle_gaps
     group by instrument, timeframe
 
@@ -43,7 +43,10 @@ revised as (
 
 quarantined as (
 
-    select instrument, timeframe, count(*) as quarantined from raw.quarantine group by instrument, timeframe
+    -- A candle that is told wrong again and again is one.
+    select instrument, timeframe, count(distinct coalesce(opened_at::varchar, batch_id || file || line)) as quarantined
+    from raw.quarantine
+    group by instrument, timeframe
 
 ),
 
@@ -70,7 +73,7 @@ select
     (epoch_us(last_closed_at) - epoch_us(first_opened_at)) // candle_us as expected,
     present,
     derived,
-    coalesce(no_trades, 0)::bigint + coalesce(outage, 0)::bigint as filled,
+    coalesce(filled, 0)::bigint as filled,
     coalesce(outage, 0)::bigint as outage,
     coalesce(missing, 0)::bigint as missing,
 

@@ -1,5 +1,6 @@
 -- What was asked of sources that vouch for their holes (`raw.sources`): inside such a span, an interval without a candle
--- had no trades. Complete 15m candles vouch for the longer ones that are derived from them.
+-- had no trades. Complete 15m candles vouch for the longer ones that are derived from them. A file with a line whose time
+-- can't be read vouches for nothing: the candle may belong into any of its holes.
 -- grain: one row per instrument, timeframe and unbroken span
 -- key: instrument, timeframe, covered_from
 -- lookback: full
@@ -13,12 +14,20 @@ timeframes as (
 
 ),
 
+unreadable as (
+
+    select distinct batch_id, file, instrument, timeframe from raw.quarantine where opened_at is null
+
+),
+
 asked as (
 
     select
         files.instrument, files.timeframe, files.candle_us, epoch_us(files.covers_from) as from_us,
         epoch_us(files.covers_until) as until_us
-    from raw.files as files join raw.sources as sources using (source)
+    from raw.files as files
+    join raw.sources as sources using (source)
+    anti join unreadable using (batch_id, file, instrument, timeframe)
     where files.state = 'validated' and sources.vouches and files.covers_until > files.covers_from
 
 ),

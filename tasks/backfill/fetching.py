@@ -2,32 +2,27 @@
 
 import asyncio
 import json
-import math
-from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager, suppress
-from datetime import datetime
 
 from config.settings import Settings
-from exchange.kraken.admission import SECOND_US
 from exchange.kraken.budget import Budget
-from exchange.kraken.client import MINUTES, Patience, PublicClient, Timeframe, Urls
-from exchange.kraken.history import collect, series_of
+from exchange.kraken.client import Patience, PublicClient, Urls
+from exchange.kraken.history import collect
 from exchange.kraken.spool import Job, Spool
-from ops.clock import SystemClock, as_datetime
+from ops.clock import SystemClock
 from tasks.backfill.board import Board, Look, Watch, tell
+from tasks.backfill.planning import plan
 from tasks.backfill.request import Failure, Request, Target, targets
 from trading.errors import CheckFailed, ExchangeUnavailable, InputUnusable, SetupFailed, SlipwayError, WarehouseBusy
 from trading.ports import Clock
-from warehouse.connection import unit_of_work
-from warehouse.intake import held
 
 AT_ONCE = 16  # jobs: each has a file open, and waits for the venue most of the time
 QUARTER_S = 900
+LEFTOVER_S = 120  # of one run: what nobody asks for now must not hold up for hours what somebody does
 SETTLING_S = 5  # how long the venue may take to show the last trade before a close
 FOR_LATER = (ExchangeUnavailable, WarehouseBusy)
 WORST_FIRST = (SetupFailed, CheckFailed, InputUnusable)
-
-Newest = Sequence[datetime | None]  # of each series of a job; None: the warehouse holds none of it
 
 
 def fetch(settings: Settings, request: Request, *, watch: Watch | None = None, clock: Clock | None = None) -> None:
@@ -89,11 +84,11 @@ async def _fetch_all(
     places, budget = asyncio.Semaphore(AT_ONCE), Budget(clock)
     async with PublicClient(urls_of(settings, request), budget, patience) as client:
         now_s = (await client.server_time()).unixtime
-        jobs = _jobs(settings, request, wanted, (now_s - SETTLING_S) // QUARTER_S * QUARTER_S)
+        jobs, failures = plan(settings, request, wanted, (now_s - SETTLING_S) // QUARTER_S * QUARTER_S)
         board = Board(target.title for target, _ in jobs)
         async with _watched(lambda: Look(board.states(), budget.snapshot()), watch):
             ended = await asyncio.gather(*(_attempt(client, board, places, *each) for each in jobs))
-    return [failure for failure in ended if failure]
+    return [*failures, *(failure for failure in ended if failure)]
 
 
 @asynccontextmanager
@@ -110,61 +105,6 @@ async def _watched(look: Callable[[], Look], watch: Watch | None) -> AsyncIterat
             await telling
 
 
-def _jobs(settings: Settings, request: Request, wanted: Sequence[Target], until_s: int) -> list[tuple[Target, Job]]:
-    """What each target spans: up to the last quarter of an hour that has closed by the venue's clock.
-
-    Left out is what has been told up to that very time already: a run that is started again does nothing twice.
-    """
-    jobs = []
-    with unit_of_work(settings.paths.build, **settings.warehouse.model_dump()) as warehouse:
-        for target in wanted:
-            job = _job(settings, request, target, until_s, _newest(warehouse, target))
-            if target.spool.exists() or not _is_told(warehouse, request, target, job):
-                jobs.append((target, job))
-    return jobs
-
-
-def _newest(warehouse: held.Connection, target: Target) -> dict[Timeframe, Newest]:
-    """What the warehouse holds of a target."""
-    series = series_of(target.dataset, target.instrument)
-    if not series:
-        newest_rate = held.newest_rate(warehouse, target.instrument)
-        return {timeframe: [newest_rate] for timeframe in MINUTES}
-    newest = held.newest_candles(warehouse, series)
-    return {timeframe: [newest.get((name, timeframe)) for name in series] for timeframe in MINUTES}
-
-
-def _job(settings: Settings, request: Request, target: Target, until_s: int, newest: Mapping[Timeframe, Newest]) -> Job:
-    is_increment = request.since is None and None not in newest["15m"]
-    begins: dict[str, int] = {
-        timeframe: _begin(settings, request, timeframe, newest[timeframe]) for timeframe in MINUTES
-    }
-    if target.dataset == "trades":  # candles of all timeframes are made of the same ones
-        hours = request.trades_hours
-        begins = dict.fromkeys(begins, begins["15m"] if hours is None else until_s - hours * 3_600)
-    return Job(target.dataset, target.instrument, begins, until_s, is_increment)
-
-
-def _begin(settings: Settings, request: Request, timeframe: Timeframe, newest: Newest) -> int:
-    """When the first candle to be fetched opens."""
-    span_s = MINUTES[timeframe] * 60
-    if request.since is not None:
-        return math.ceil(request.since.timestamp() / span_s) * span_s
-    known = [at for at in newest if at is not None]
-    if len(known) < len(newest):
-        return 0
-    return max(0, round(min(known).timestamp()) - settings.backfill.overlap_candles * span_s)
-
-
-def _is_told(warehouse: held.Connection, request: Request, target: Target, job: Job) -> bool:
-    """Whether the target's source has told of all quarters of an hour up to the job's end already."""
-    asks_for_a_span = request.since or (target.dataset == "trades" and request.trades_hours)
-    span = (job.from_s["15m"] if asks_for_a_span else job.until_s), job.until_s
-    first, last = (as_datetime(at_s * SECOND_US) for at_s in span)
-    series = series_of(target.dataset, target.instrument)
-    return bool(series) and all(held.covers(warehouse, target.source, name, "15m", (first, last)) for name in series)
-
-
 async def _attempt(
     client: PublicClient, board: Board, places: asyncio.Semaphore, target: Target, job: Job
 ) -> Failure | None:
@@ -172,11 +112,28 @@ async def _attempt(
         board.begin(target.title)
         try:
             with Spool(target.spool, job) as spool:
-                await collect(
-                    client, spool, lambda progress: board.advance(target.title, progress.rows, progress.share)
-                )
+                with suppress(_OutOfTime):
+                    async with _limited(LEFTOVER_S if target.is_leftover else None):
+                        await collect(
+                            client, spool, lambda progress: board.advance(target.title, progress.rows, progress.share)
+                        )
+                board.end(target.title, "done" if spool.is_complete else "waiting")
         except SlipwayError as error:
             board.end(target.title, "failed")
             return Failure(target.title, error)
-        board.end(target.title, "done")
         return None
+
+
+class _OutOfTime(Exception):
+    """A leftover has had its time of this run; the next one goes on after its last page."""
+
+
+@asynccontextmanager
+async def _limited(limit_s: float | None) -> AsyncIterator[None]:
+    try:
+        async with asyncio.timeout(limit_s) as limit:
+            yield
+    except TimeoutError as error:
+        if limit.expired():
+            raise _OutOfTime from error
+        raise

@@ -2,7 +2,8 @@
 
 import csv
 import shutil
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from datetime import UTC, datetime
 from decimal import Decimal
 from functools import cache, partial
@@ -13,18 +14,18 @@ from typing import NamedTuple
 
 from config.settings import Settings
 from exchange.kraken.history import covered_from
-from exchange.kraken.spool import Spool
+from exchange.kraken.spool import Spool, key_of
 from exchange.kraken.symbols import file_of_series, series_of_file
 from tasks.backfill.fetching import raise_failures
-from tasks.backfill.request import Failure, Request, Target, refuse_other_venue, targets
-from trading.errors import CheckFailed, SlipwayError
+from tasks.backfill.request import Failure, Request, Target, refuse_mixing, target_of, targets
+from trading.errors import CheckFailed, InputUnusable, SetupFailed, SlipwayError
 from warehouse.batches import BatchReport
 from warehouse.connection import unit_of_work
 from warehouse.gate import validation
 from warehouse.gate.rates import validate_rates
 from warehouse.gate.suites import Gate, open_gate
 from warehouse.gate.validation import Verdict
-from warehouse.intake import landing
+from warehouse.intake import held, landing
 from warehouse.intake.held import Connection
 from warehouse.intake.layouts import ColumnMap
 from warehouse.reference.funding import FundingHour, FundingReport, land_funding
@@ -34,13 +35,17 @@ UNCOUNTED = ColumnMap(**{name: name for name in COLUMNS})  # of charts: they don
 
 
 class LandedJob(NamedTuple):
-    """What became of one complete spool; `has_news`: some candles were validated now."""
+    """What became of one complete spool, or of a batch that had landed before and was judged now.
+
+    `has_news`: some candles were validated now. `is_earlier`: it was begun for another request, with a span of its own.
+    """
 
     target: Target
     batches: tuple[BatchReport, ...]
     rates: FundingReport | None
     failures: tuple[Failure, ...]
     has_news: bool
+    is_earlier: bool
 
     @property
     def counts(self) -> tuple[int, int, int, int]:
@@ -63,6 +68,15 @@ class Landed(NamedTuple):
         return any(job.has_news for job in self.jobs)
 
     @property
+    def is_earlier(self) -> bool:
+        """Whether some job was begun for another request: what this one asks for may be left to fetch."""
+        return any(job.is_earlier and not job.target.is_leftover for job in self.jobs)
+
+    def followed_by(self, later: "Landed") -> "Landed":
+        """One report of both."""
+        return Landed((*self.jobs, *later.jobs))
+
+    @property
     def failures(self) -> tuple[Failure, ...]:
         """What could not be landed, or was refused."""
         return tuple(failure for job in self.jobs for failure in job.failures)
@@ -80,20 +94,36 @@ class Landed(NamedTuple):
 def land(settings: Settings, request: Request) -> Landed:
     """Land and validate what is complete of a request, job by job, and remove its spools. Safe to repeat at any point.
 
-    A job that is refused holds up no other. Its rows stay in `raw`, refused, so its spool goes too.
+    A job that is refused holds up no other, and a series of it no other series. Its rows stay in `raw`, refused, so its
+    spool goes too. What landed before and was not judged, because a kill came in between, is judged first.
 
     Raises:
         SetupFailed: the warehouse holds another venue's data.
     """
-    refuse_other_venue(settings, request.venue)
+    unjudged = _unjudged(settings, request)
     gate = cache(lambda: open_gate(settings.paths.state / "gx"))  # takes seconds: once, and only if it is needed
     wanted, _ = targets(settings, request)
-    landed = (_Landing(settings, target, gate).run() for target in wanted if target.spool.is_file())
-    return Landed(tuple(job for job in landed if job is not None))
+    judged = [_Landing(settings, request, target, gate).judge(batch) for target, batch in unjudged]
+    landed = (_Landing(settings, request, target, gate).run() for target in wanted if target.spool.is_file())
+    return Landed((*judged, *(job for job in landed if job is not None)))
+
+
+def _unjudged(settings: Settings, request: Request) -> list[tuple[Target, held.Unjudged]]:
+    """Batches of the venue that landed, were not judged, and have no spool any more that would be landed again.
+
+    Raises SetupFailed: the warehouse holds another venue's data.
+    """
+    with unit_of_work(settings.paths.build, **settings.warehouse.model_dump()) as warehouse:
+        refuse_mixing(settings, held.sources(warehouse), request.venue)
+        batches = held.unjudged(warehouse, f"{request.venue}-")
+    named = [(target_of(batch.path.with_suffix(".sqlite")), batch) for batch in batches]
+    return [(target, batch) for target, batch in named if target is not None and not target.spool.exists()]
 
 
 def _counted(job: LandedJob) -> str:
     read, landed, unchanged, revised = job.counts
+    if job.has_news and not job.batches:
+        return "what an earlier run had landed, and not judged, was validated."
     bad = [reason for batch in job.batches for reason in batch.quarantined]
     quarantined = f", {len(bad):,} in quarantine ({bad[0]})" if bad else ""
     return f"{read:,} rows read, {landed:,} landed, {unchanged:,} unchanged, {revised:,} revised{quarantined}."
@@ -102,8 +132,9 @@ def _counted(job: LandedJob) -> str:
 class _Landing:
     """The landing of one job."""
 
-    def __init__(self, settings: Settings, target: Target, gate: Callable[[], Gate]) -> None:
+    def __init__(self, settings: Settings, request: Request, target: Target, gate: Callable[[], Gate]) -> None:
         self._settings = settings
+        self._request = request
         self._target = target
         self._gate = gate
         self._unit_of_work = partial(unit_of_work, settings.paths.build, **settings.warehouse.model_dump())
@@ -111,6 +142,7 @@ class _Landing:
         self._rates: FundingReport | None = None
         self._failures: list[Failure] = []
         self._has_news = False
+        self._is_earlier = False
 
     def run(self) -> LandedJob | None:
         """Land what the spool holds, and remove it; None when it is not complete."""
@@ -118,15 +150,44 @@ class _Landing:
             with Spool(self._target.spool, None) as spool:
                 if not spool.is_complete:
                     return None
-                self._land_rates(spool)
+                self._is_earlier = spool.job.asked_by != self._request.name
+                with self._failing_alone():
+                    self._land_rates(spool)
                 self._land_candles(spool)
                 spool.remove()
         except SlipwayError as error:
             self._fail(error)
-        return LandedJob(self._target, tuple(self._batches), self._rates, tuple(self._failures), self._has_news)
+        self._fail_refused()
+        return self._landed()
+
+    def judge(self, batch: held.Unjudged) -> LandedJob:
+        """Validate what landed before."""
+        try:
+            self._validate(batch.batch_id, self._gate())
+        except SlipwayError as error:
+            self._fail(error)
+        return self._landed()
+
+    def _landed(self) -> LandedJob:
+        batches, failures = tuple(self._batches), tuple(self._failures)
+        return LandedJob(self._target, batches, self._rates, failures, self._has_news, self._is_earlier)
 
     def _fail(self, error: SlipwayError) -> None:
         self._failures.append(Failure(self._target.title, error))
+
+    @contextmanager
+    def _failing_alone(self) -> Iterator[None]:
+        """What the venue told may be wrong: a failure of the job, which holds up nothing else of it."""
+        try:
+            yield
+        except (InputUnusable, CheckFailed) as error:
+            self._fail(error)
+
+    def _fail_refused(self) -> None:
+        """One failure for all series of the job that had no usable candle."""
+        told = [str(refusal) for batch in self._batches for refusal in batch.refusals]
+        if told:
+            self._fail(InputUnusable(f"{len(told)} series had no usable candle. {' '.join(told)}"))
 
     def _land_rates(self, spool: Spool) -> None:
         contract = spool.job.instrument
@@ -136,13 +197,18 @@ class _Landing:
         ]
         if not hours:
             return
-        gate = None if spool.job.is_increment else self._gate()
+        gate = None if key_of(contract, "1h") in spool.job.increments else self._gate()
         with self._unit_of_work() as warehouse:
+            self._refuse_mixing(warehouse)
             verdict = self._judge_rates(warehouse, spool, hours, gate) if gate else None
             if verdict is None or verdict.passed:
                 self._rates = land_funding(warehouse, hours, source=self._target.source, fetched_at=_fetched_at(spool))
         if verdict is not None:
-            self._refuse_failed(verdict)
+            verdict.refuse_failed()
+
+    def _refuse_mixing(self, warehouse: Connection) -> None:
+        """Once more, under the lock: another first backfill may have landed since the request was made."""
+        refuse_mixing(self._settings, held.sources(warehouse), self._request.venue)
 
     def _judge_rates(self, warehouse: Connection, spool: Spool, hours: Sequence[FundingHour], gate: Gate) -> Verdict:
         return validate_rates(
@@ -160,17 +226,16 @@ class _Landing:
             (covered_from(spool, series, timeframe), series, timeframe) for series, timeframe in spool.series()
         )
         for covered_s, group in groupby(known, itemgetter(0)):
-            folder = self._target.spool.with_suffix(".landing")
-            shutil.rmtree(folder, ignore_errors=True)
-            folder.mkdir(parents=True)
-            for _, series, timeframe in group:
-                _write(spool, series, timeframe, folder)
-            self._land_files(folder, (_at(covered_s), _at(spool.job.until_s)), spool)
-            shutil.rmtree(folder)
+            parts = [(series, timeframe) for _, series, timeframe in group]
+            is_increment = all(key_of(*part) in spool.job.increments for part in parts)
+            with _written(spool, parts, self._target.spool.with_suffix(".landing")) as folder, self._failing_alone():
+                self._land_files(folder, (_at(covered_s), _at(spool.job.until_s)), spool, is_increment=is_increment)
 
-    def _land_files(self, folder: Path, covers: tuple[datetime, datetime], spool: Spool) -> None:
+    def _land_files(self, folder: Path, covers: tuple[datetime, datetime], spool: Spool, *, is_increment: bool) -> None:
+        """SQL checks for every batch; Great Expectations for those that don't merely go on from what is held."""
         is_counted = spool.job.dataset != "charts"
         with self._unit_of_work() as warehouse:
+            self._refuse_mixing(warehouse)
             batch = landing.land(
                 warehouse,
                 folder,
@@ -182,29 +247,36 @@ class _Landing:
                 covers=covers,
             )
         self._batches.append(batch)
-        batch.raise_new_refusals()
         if batch.state == "landed":
-            self._validate(batch, None if spool.job.is_increment else self._gate())
+            self._validate(batch.batch_id, None if is_increment else self._gate())
 
-    def _validate(self, batch: BatchReport, gate: Gate | None) -> None:
-        """SQL checks for every batch; Great Expectations for those that don't merely go on from what is held."""
+    def _validate(self, batch_id: str, gate: Gate | None) -> None:
+        """Raises CheckFailed: it, or a part of it, was refused."""
         with self._unit_of_work() as warehouse:
             verdict = validation.validate(
                 warehouse,
-                batch.batch_id,
+                batch_id,
                 checks=self._settings.paths.sql / "checks" / "batches",
                 thresholds=self._settings.validation.model_dump(),
                 checked_at=datetime.now(UTC),
                 gate=gate,
             )
         self._has_news |= verdict.state != "refused"
-        self._refuse_failed(verdict)
+        verdict.refuse_failed()
 
-    def _refuse_failed(self, verdict: Verdict) -> None:
-        try:
-            verdict.refuse_failed()
-        except CheckFailed as error:
-            self._fail(error)
+
+@contextmanager
+def _written(spool: Spool, parts: Sequence[tuple[str, str]], folder: Path) -> Iterator[Path]:
+    """Some series of a spool as files of a folder, for as long as they are needed. Raises SetupFailed: no room."""
+    try:
+        shutil.rmtree(folder, ignore_errors=True)
+        folder.mkdir(parents=True)
+        for series, timeframe in parts:
+            _write(spool, series, timeframe, folder)
+    except OSError as error:
+        raise SetupFailed(f"{folder} can't be written: {error.strerror}. Make room, and start it again.") from error
+    yield folder
+    shutil.rmtree(folder)
 
 
 def _write(spool: Spool, series: str, timeframe: str, folder: Path) -> None:

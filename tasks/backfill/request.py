@@ -5,9 +5,10 @@ from datetime import datetime
 from itertools import product
 from pathlib import Path
 from typing import NamedTuple
+from uuid import uuid4
 
 from config.settings import Dataset, Settings
-from exchange.kraken.symbols import archive_name
+from exchange.kraken.symbols import archive_name, series_of_file
 from trading.errors import InputUnusable, SetupFailed, SlipwayError
 from warehouse.connection import unit_of_work
 from warehouse.intake import held
@@ -21,7 +22,9 @@ class Request(NamedTuple):
 
     `since` None: from what the warehouse holds on, less an overlap, and where it holds nothing from the venue's
     beginning. `trades_hours` says it for trades alone, counted back from the venue's now. `addresses` is the file of a
-    running sandbox, instead of the one that the settings name.
+    running sandbox, instead of the one that the settings name. `name` tells this request from all others.
+
+    `is_routine`: nothing but the venue was named. What earlier requests have left behind is finished with it.
     """
 
     venue: str
@@ -30,6 +33,8 @@ class Request(NamedTuple):
     since: datetime | None = None
     trades_hours: int | None = None
     addresses: Path | None = None
+    name: str = ""
+    is_routine: bool = False
 
 
 class Failure(NamedTuple):
@@ -46,9 +51,11 @@ class Target(NamedTuple):
     instrument: str
     source: str
     spool: Path
+    is_leftover: bool = False  # begun by an earlier request; this one does not ask for it
 
     @property
     def title(self) -> str:
+        """For people."""
         return f"{self.dataset} {self.instrument}"
 
 
@@ -83,11 +90,16 @@ def request_of(
         since,
         trades_hours,
         addresses,
+        uuid4().hex,
+        is_routine=not (instruments or datasets or since or trades_hours),
     )
 
 
 def targets(settings: Settings, request: Request) -> tuple[tuple[Target, ...], tuple[Failure, ...]]:
-    """The jobs of a request; and those that can't be, for an instrument's name is none or has no known perpetual."""
+    """The jobs of a request; and those that can't be, for an instrument's name is none or has no known perpetual.
+
+    With a routine request, what earlier ones of the venue have left in spools comes after its own.
+    """
     found: list[Target] = []
     failures: list[Failure] = []
     for dataset, name in product(request.datasets, request.instruments):
@@ -95,7 +107,21 @@ def targets(settings: Settings, request: Request) -> tuple[tuple[Target, ...], t
             found.append(_target(settings, request, dataset, name))
         except InputUnusable as error:
             failures.append(Failure(f"{dataset} {name}", error))
+    if request.is_routine:
+        asked = {target.spool for target in found}
+        spools = _spools(settings).glob(f"{request.venue}-*.sqlite")
+        found += [leftover for spool in sorted(spools) if spool not in asked and (leftover := target_of(spool))]
     return tuple(found), tuple(failures)
+
+
+def target_of(spool: Path) -> Target | None:
+    """The target whose spool has this name; None: a target's spool is called otherwise."""
+    venue, dataset, name = (*spool.stem.split("-", 2), "", "")[:3]
+    series = series_of_file(f"{name}_15.csv")
+    known = next((each for each in SOURCES if each == dataset), None)
+    if known is None or series is None:
+        return None
+    return Target(known, series[0], f"{venue}-{SOURCES[known]}", spool, is_leftover=True)
 
 
 def nothing_to_fetch(settings: Settings, venue: str | None) -> str:
@@ -119,7 +145,14 @@ def held_venue(settings: Settings) -> str | None:
 
 def refuse_other_venue(settings: Settings, venue: str) -> None:
     """Raise SetupFailed when the warehouse holds another venue's data: a sandbox's prices are no real ones."""
-    holds = held_venue(settings)
+    if settings.paths.build.is_file():
+        with unit_of_work(settings.paths.build, **settings.warehouse.model_dump()) as warehouse:
+            refuse_mixing(settings, held.sources(warehouse), venue)
+
+
+def refuse_mixing(settings: Settings, sources: Iterable[str], venue: str) -> None:
+    """Raise SetupFailed when some of these sources belong to another venue."""
+    holds = venue_among(settings, sources)
     if holds not in (None, venue):
         raise SetupFailed(
             f"This warehouse holds data of the venue {holds!r}, and data of {venue!r} is never mixed with it. Give it "
@@ -141,7 +174,11 @@ def _target(settings: Settings, request: Request, dataset: Dataset, name: str) -
     """Raises InputUnusable."""
     instrument = name if dataset in SPOT or "/" not in name else _perpetual(settings, name)
     file = f"{request.venue}-{dataset}-{archive_name(instrument)}.sqlite"
-    return Target(dataset, instrument, f"{request.venue}-{SOURCES[dataset]}", settings.paths.state / "spool" / file)
+    return Target(dataset, instrument, f"{request.venue}-{SOURCES[dataset]}", _spools(settings) / file)
+
+
+def _spools(settings: Settings) -> Path:
+    return settings.paths.state / "spool"
 
 
 def _perpetual(settings: Settings, name: str) -> str:

@@ -17,6 +17,7 @@ from ops.clock import SystemClock
 from tasks.alerting import alert
 from tasks.backfill.fetching import urls_of
 from tasks.backfill.request import Request, request_of
+from tasks.startup import marked_as_told
 from tasks.universe.holdings import held_markets
 from tasks.universe.listing import (
     Reply,
@@ -62,7 +63,8 @@ class DiscoveryReport(NamedTuple):
     def refuse_doubted(self) -> None:
         """Raise CheckFailed when the look was not believed."""
         if self.doubts:
-            raise CheckFailed("\n".join((f"The universe of {self.source} was refused.", *self.doubts, self._staying)))
+            said = (f"The universe of {self.source} was refused.", *self.doubts, self._staying)
+            raise marked_as_told(CheckFailed("\n".join(said)))  # `discover` has alerted
 
     @property
     def _staying(self) -> str:
@@ -116,7 +118,7 @@ def discover(
         is_new = discoveries.record(warehouse, _discovery(reply, candidates, source, fetched_at, found))
         refusal = discoveries.newest_refusal(warehouse, source)
     if refusal is not None:
-        _alert(settings, refusal, source, _staying(known), "critical" if held else "warning")
+        _alert(settings, refusal, source, _staying(known), "critical" if held and found else "warning")
     return DiscoveryReport(source, fetched_at, seen, known, () if found else candidates, found, is_new)
 
 
@@ -153,7 +155,10 @@ def _discovery(
 
 
 def _alert(settings: Settings, refusal: Refusal, source: str, staying: str, severity: Severity) -> None:
-    """Tell of the newest refusals, once, however many there were in a row: also of those that a kill kept from it."""
+    """Tell of the newest refusals, once, however many there were in a row: also of those that a kill kept from it.
+
+    And once more, as critical, if a position was opened after the first of them.
+    """
     alert(
         settings,
         FLOW,

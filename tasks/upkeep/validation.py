@@ -6,6 +6,7 @@ from pathlib import Path
 
 from config.settings import Settings
 from tasks.alerting import alert
+from tasks.startup import marked_as_told
 from trading.errors import CheckFailed
 from warehouse.connection import reading, unit_of_work
 from warehouse.gate.daily_suites import DAILY_SUITES, take_day
@@ -55,7 +56,7 @@ class DayReport:
     def refuse_failed(self) -> None:
         """Raise CheckFailed, with the offending series, when an expectation was not met."""
         if self.failed:
-            raise CheckFailed("\n".join([_title(self), *self.failed]))
+            raise marked_as_told(CheckFailed("\n".join([_title(self), *self.failed])))  # `validate_day` has alerted
 
 
 def validate_day(settings: Settings, day: date | None = None) -> DayReport:
@@ -70,8 +71,9 @@ def validate_day(settings: Settings, day: date | None = None) -> DayReport:
     day = day or datetime.now(UTC).date() - timedelta(days=1)
     gate = open_gate(settings.paths.state / "gx")
     perpetuals = {name: each.futures for name, each in settings.instruments.items()}
+    simulated = [name for name, venue in settings.venues.items() if venue.addresses is not None]
     with reading(settings.paths.published) as published:
-        take_day(published, day, perpetuals)
+        take_day(published, day, perpetuals, datasets=settings.backfill.datasets, simulated=simulated)
         measured = [measure(published, suite) for suite in DAILY_SUITES]
     examined, docs = examine(gate, _run_of(day), measured, settings.validation.model_dump())
     report = DayReport(day, examined, docs)

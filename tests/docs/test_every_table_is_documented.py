@@ -14,7 +14,6 @@ from tasks.stages import build_all, check_all
 ROOT = Path(__file__).resolve().parents[2]
 
 
-@pytest.mark.no_cover  # to load the libraries and to compile takes twice as long under coverage
 @pytest.mark.xdist_group("heavy")
 def test_the_document_is_up_to_date(tmp_path, monkeypatch):
     monkeypatch.setenv("SLIPWAY_HOME", str(tmp_path))

@@ -178,7 +178,7 @@ def extreme_market(seed: int) -> Market:
     return Market([rules], Costs(0, 1), candles, signals, cash_e8=10**9 * E8)
 
 
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=40, deadline=None)
 @given(market=markets())
 def test_compiled_and_stepped_are_the_same_to_the_byte(engine, market):
     assert folded(engine, market).as_bytes() == stepped(market).as_bytes()

@@ -19,6 +19,7 @@ import pytest
 
 from config.settings import ROOT, load_settings
 from ops import stack
+from ops.journal import JournalReader, Kind
 from ops.orchestrator import FlowRun, Orchestrator
 from ops.run import Board, Venue, follow, run
 from ops.stack import Stack
@@ -68,6 +69,29 @@ class Slipway(NamedTuple):
                 time.sleep(0.2)
                 run = server.run(run.id)
         return run
+
+    def process_of(self, run: FlowRun) -> psutil.Process:
+        """The process that the worker has begun for a run."""
+        deadline = time.monotonic() + 60
+        while time.monotonic() < deadline:
+            for process in psutil.process_iter():
+                with contextlib.suppress(psutil.Error):
+                    if process.environ().get("PREFECT__FLOW_RUN_ID") == run.id:
+                        return process
+            time.sleep(0.05)
+        raise AssertionError(f"run {run.id} has no process")
+
+    def alerted(self, flow: str) -> str:
+        """Title of the one alert of a flow; it comes after the run has its last state."""
+        deadline = time.monotonic() + 60
+        file = self.state / "journals" / f"{flow}.sqlite"
+        while time.monotonic() < deadline:
+            if file.is_file():
+                with contextlib.suppress(SetupFailed), JournalReader(file) as journal:
+                    if alerts := [*journal.rows(kinds=[Kind.ALERT])]:
+                        return str(alerts[-1].values["title"])
+            time.sleep(0.1)
+        raise AssertionError(f"nobody was told of {flow}")
 
 
 @pytest.fixture(scope="module")
@@ -269,6 +293,19 @@ def test_starting_what_already_runs_changes_nothing(slipway: Slipway) -> None:
     said: list[str] = []
     assert stack.start(ROOT, slipway.state, slipway.environment, said.append) == slipway.up
     assert said == []
+
+
+def test_a_run_of_a_deployment_that_fails_tells_a_person(slipway: Slipway) -> None:
+    (slipway.home / "backups").write_text("in the way")
+    assert slipway.run_of("backup/nightly").state_type == "FAILED"
+    assert slipway.alerted("backup") == "backup failed"
+
+
+def test_a_run_of_a_deployment_that_is_killed_tells_a_person(slipway: Slipway) -> None:
+    run = slipway.begun("drill/weekly")
+    slipway.process_of(run).kill()
+    assert slipway.ended(run).state_type == "CRASHED"
+    assert slipway.alerted("drill") == "drill was killed"
 
 
 @pytest.mark.deep

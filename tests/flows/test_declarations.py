@@ -93,6 +93,15 @@ def test_runs_in_utc_after_a_candle_has_closed_and_one_at_a_time(deployment: dic
     assert deployment["concurrency_limit"] == 1
 
 
+@pytest.mark.parametrize("deployment", SCHEDULED, ids=[deployment["name"] for deployment in SCHEDULED])
+def test_a_run_that_nobody_waits_for_tells_a_person_when_it_fails_or_is_killed(
+    deployment: dict[str, Any], flows: dict[str, Any]
+) -> None:
+    flow = flows[deployment["entrypoint"]]
+    for hooks in (flow.on_failure_hooks, flow.on_crashed_hooks):
+        assert [hook.__name__ for hook in hooks] in (["tell_of_failure"], ["tell_of_lost_session"]), flow.name
+
+
 def test_every_event_that_starts_something_is_one_that_a_flow_announces() -> None:
     from tasks import catalog
 

@@ -7,9 +7,10 @@ import json
 import os
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from typing import Any
 from uuid import uuid4
 
 import pytest
@@ -18,7 +19,8 @@ from config.settings import Settings, load_settings
 from ops.backups.folders import backups
 from ops.journal import JournalReader, Kind
 from ops.orchestrator import Orchestrator
-from trading.errors import SetupFailed
+from tasks.startup import marked_as_told
+from trading.errors import CheckFailed, SetupFailed
 from warehouse.connection import unit_of_work
 
 pytestmark = pytest.mark.xdist_group("prefect")
@@ -60,30 +62,41 @@ def test_prefects_own_server_keeps_runs_as_long_as_the_settings_say() -> None:
 
 
 def test_a_person_is_told_of_a_flow_that_failed(settings: Settings) -> None:
-    from prefect.client.schemas.objects import FlowRun
-    from prefect.states import Failed
+    told_of("backup", failed(message="There is not enough room."))
+    (alert,) = alerts(settings, "backup")
+    assert (alert["title"], alert["severity"]) == ("backup failed", "warning")
+    assert alert["body"].startswith("There is not enough room.\nMend what is named above; then start backup again")
 
-    from flows import lifecycle
-    from tasks.catalog import tell_of_failure
 
-    run = FlowRun(flow_id=uuid4(), parameters={"profile": "paper"})
-    tell_of_failure(lifecycle.backup, run, Failed(message="There is not enough room."))
-    with JournalReader(settings.paths.journals / "backup.sqlite") as journal:
-        (alert,) = journal.rows(kinds=[Kind.ALERT])
-    assert (alert.values["title"], alert.values["body"]) == ("backup failed", "There is not enough room.")
+def test_a_person_is_told_of_a_flow_that_was_killed(settings: Settings) -> None:
+    told_of("tidy", crashed(message="Process exited with status code: -9."))
+    (alert,) = alerts(settings, "tidy")
+    assert alert["title"] == "tidy was killed"
+    assert "status code: -9" in alert["body"]
+
+
+def test_what_the_run_raised_is_told_in_its_own_words(settings: Settings) -> None:
+    told_of("drill", failed(data=CheckFailed("Ten rows are gone."), message="Flow run encountered an exception: …"))
+    (alert,) = alerts(settings, "drill")
+    assert alert["body"].startswith("Ten rows are gone.\n")
+
+
+def test_what_an_alert_said_before_is_not_said_again(settings: Settings) -> None:
+    told_of("drill", failed(data=marked_as_told(CheckFailed("Ten rows are gone.")), message="…"))
+    assert alerts(settings, "drill") == []
 
 
 @pytest.mark.deep  # a server of their own takes a while
 @pytest.mark.usefixtures("api_url")
-def test_a_backup_that_cant_be_made_tells_a_person(settings: Settings) -> None:
+def test_a_backup_that_cant_be_made_tells_a_person_once(settings: Settings) -> None:
     from flows import lifecycle
 
     settings.paths.backups.write_text("in the way")
-    with pytest.raises(SetupFailed, match="no new backup"):
-        lifecycle.backup()
-    with JournalReader(settings.paths.journals / "backup.sqlite") as journal:
-        (alert,) = journal.rows(kinds=[Kind.ALERT])
-    assert "no new backup" in alert.values["body"]
+    for _ in range(2):
+        with pytest.raises(SetupFailed, match="no new backup"):
+            lifecycle.backup()
+    (alert,) = alerts(settings, "backup")
+    assert "no new backup" in alert["body"]
 
 
 @pytest.mark.deep  # a server of their own takes a while
@@ -117,6 +130,36 @@ def test_old_runs_of_ours_go_with_their_artifacts_and_others_stay(settings: Sett
         assert server.forget_runs("slipway", later) == 1
         assert server.facts(run) == {}
         assert runs(server) == others
+
+
+def told_of(flow: str, state: Any) -> None:
+    """What Prefect does at the end of a run that a deployment began: it has no parameters but those of prefect.yaml."""
+    from prefect.client.schemas.objects import FlowRun
+
+    from flows import lifecycle
+    from tasks.catalog import tell_of_failure
+
+    tell_of_failure(getattr(lifecycle, flow), FlowRun(flow_id=uuid4(), parameters={}), state)
+
+
+def failed(**given: Any) -> Any:
+    from prefect.states import Failed
+
+    return Failed(**given)
+
+
+def crashed(**given: Any) -> Any:
+    from prefect.states import Crashed
+
+    return Crashed(**given)
+
+
+def alerts(settings: Settings, flow: str) -> list[Mapping[str, Any]]:
+    file = settings.paths.journals / f"{flow}.sqlite"
+    if not file.exists():
+        return []
+    with JournalReader(file) as journal:
+        return [row.values for row in journal.rows(kinds=[Kind.ALERT])]
 
 
 def facts_by_flow(api_url: str) -> dict[str, dict[str, str]]:

@@ -8,6 +8,8 @@ import pytest
 from config.settings import load_settings
 from ops import loopback
 from ops.cli import main
+from tasks.backfill.fetching import attempt
+from tasks.backfill.request import request_of
 
 FIRST_S = 1_672_531_200
 QUARTERS = 2 * 96
@@ -30,6 +32,7 @@ def sample(tmp_path: Path) -> Path:
     return folder
 
 
+@pytest.mark.xdist_group("heavy")  # one process imports Great Expectations
 def test_fetches_lands_and_says_so_and_the_next_time_finds_nothing_new(
     sample: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -56,6 +59,24 @@ def test_fetches_lands_and_says_so_and_the_next_time_finds_nothing_new(
     assert "24 rows, 100%" in first
     assert first.endswith("trades BTC/USD: 24 rows read, 24 landed, 0 unchanged, 0 revised.\n")
     assert second.endswith("Nothing new: the warehouse holds all that had closed.\n")
+
+
+@pytest.mark.xdist_group("heavy")
+def test_what_an_earlier_command_had_begun_is_no_answer_to_another_one(
+    sample: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    settings = load_settings()
+    state = settings.paths.state
+    (state / "logs").mkdir(parents=True)
+    with loopback.sandbox(state, sample, os.environ) as addresses:
+        (state / "sandbox.json").write_bytes(addresses().read_bytes())
+        earlier = request_of(settings, venue="sandbox", instruments=["BTC/USD"], datasets=["trades"], trades_hours=1)
+        assert attempt(settings, earlier) == ()  # and killed before it landed
+        command = ["--instrument", "BTC/USD", "--dataset", "trades", "--trades-hours", "5"]
+        assert main(["backfill", "--venue", "sandbox", *command]) == 0
+        said = capsys.readouterr().out
+    assert "trades BTC/USD: 4 rows read, 4 landed, 0 unchanged, 0 revised.\n" in said
+    assert said.endswith("trades BTC/USD: 24 rows read, 20 landed, 4 unchanged, 0 revised.\n")
 
 
 @pytest.mark.parametrize(

@@ -11,7 +11,7 @@ from ops.venue.shapes import PLAIN, UNSEEN, Difference, Layout, Shape, differenc
 scalars = st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False) | st.text(max_size=3)
 keys = st.sampled_from(["a", "b", "c", "[]", "*", "a.b"])
 values = st.recursive(
-    scalars, lambda inner: st.lists(inner, max_size=3) | st.dictionaries(keys, inner, max_size=3), max_leaves=12
+    scalars, lambda inner: st.lists(inner, max_size=3) | st.dictionaries(keys, inner, max_size=3), max_leaves=8
 )
 layouts = st.builds(
     Layout,

@@ -40,7 +40,7 @@ def test_every_decision_fill_and_equity_is_that_of_the_backtest(random_market, i
 
 
 @pytest.mark.xdist_group("heavy")
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=20, deadline=None)
 @given(seed=st.integers(0, 2**32 - 1), bars=st.integers(1, 60))
 def test_every_decision_fill_and_equity_is_that_of_the_compiled_backtest(random_market, identity, engine, seed, bars):
     market = random_market(seed, bars)

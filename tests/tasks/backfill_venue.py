@@ -8,11 +8,14 @@ import time
 import urllib.request
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from datetime import UTC, datetime
 from pathlib import Path
 from random import Random
 from typing import Any
 
-from config.settings import Settings
+import pytest
+
+from config.settings import Settings, load_settings
 from exchange.sandbox.market.facts import listed
 from exchange.sandbox.market.market import Market
 from exchange.sandbox.market.model import SourceCandle
@@ -27,6 +30,8 @@ FIRST_NS = 1_795_132_800 * 10**9  # 2026-11-20T00:00:00Z
 QUARTERS = 300  # of an hour, that are history
 PRICES = {"BTC/USD": 900_000, "ETH/USD": 300_000}
 ALL = ("ohlc", "trades", "charts", "funding")
+CONTRACTS = ("PF_XBTUSD", "PF_ETHUSD")
+SERIES = ("BTC/USD", "ETH/USD", *CONTRACTS, *(f"{name}.{kind}" for name in CONTRACTS for kind in ("mark", "spot")))
 BY_THE_CLOCK = ("fetched_at", "batch_id", "batch_or_run", "checked_at", "path", "detail", "made_at")
 
 
@@ -92,6 +97,44 @@ def backfilled(settings: Settings, addresses: Path, **asked: Any) -> Landed:
     landed = land(settings, request)
     assert landed.failures == ()
     return landed
+
+
+def settings_at(home: Path) -> Settings:
+    """Settings whose paths lie in a home of their own."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("SLIPWAY_HOME", str(home))
+        return load_settings()
+
+
+def primed(home: Path) -> Settings:
+    """A home that holds the first candle of each series, and a rate: what follows are increments, which need no GX.
+
+    Who has told of it are the sandbox's sources, but the batch is nobody's: no venue is chosen yet.
+    """
+    settings = settings_at(home)
+    first = datetime.fromtimestamp(FIRST_NS // 10**9, UTC)
+    told = [
+        (name, timeframe, source)
+        for name in SERIES
+        for source in (("sandbox-charts",) if name.startswith(CONTRACTS) else ("sandbox-rest", "sandbox-trades"))
+        for timeframe in ("15m", "1h", "4h", "1d")
+    ]
+    with unit_of_work(settings.paths.build, **settings.warehouse.model_dump()) as warehouse:
+        warehouse.execute(
+            "insert into raw.batches values ('first', 'own', 'x', 'x', ?, 'validated', 32, 32, 0, 0, 0, '')", [first]
+        )
+        for number, (instrument, timeframe, source) in enumerate(told, 1):
+            warehouse.execute(
+                "insert into raw.files values (?, 'first', ?, 'x', ?, ?, 900000000, ?, 'validated', ?, ?, 1, 0)",
+                [number, source, instrument, timeframe, first, first, first],
+            )
+            if source != "sandbox-trades":
+                warehouse.execute("insert into raw.candle_rows values (?, ?, 1, 1, 1, 1, 1, 1, false)", [number, first])
+        for contract in CONTRACTS:
+            warehouse.execute(
+                "insert into raw.funding_rates values (?, ?, 1, 0.001, false, 'own', ?)", [contract, first, first]
+            )
+    return settings
 
 
 def contents(settings: Settings) -> dict[str, str]:

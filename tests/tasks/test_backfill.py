@@ -7,12 +7,23 @@ import sys
 import time
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import pytest
-from backfill_venue import ALL, FIRST_NS, HurriedClock, Running, backfilled, candles, contents, running
+from backfill_venue import (
+    FIRST_NS,
+    PRICES,
+    HurriedClock,
+    Running,
+    backfilled,
+    candles,
+    contents,
+    primed,
+    running,
+    settings_at,
+)
 
-from config.settings import Settings, load_settings
+from config.settings import Settings
 from exchange.sandbox.wire.faults import Fault
 from tasks import facts
 from tasks.backfill.board import JobState, Look, Watch
@@ -20,18 +31,10 @@ from tasks.backfill.fetching import attempt, fetch
 from tasks.backfill.landing import land
 from tasks.backfill.request import held_venue, nothing_to_fetch, request_of
 from trading.errors import ExchangeUnavailable, InputUnusable, SetupFailed
-from warehouse.connection import unit_of_work
+
+pytestmark = pytest.mark.xdist_group("heavy")  # one process imports Great Expectations, and has one venue
 
 OWN = "raw.kraken_ohlcvt"
-CONTRACTS = ("PF_XBTUSD", "PF_ETHUSD")
-SERIES = ("BTC/USD", "ETH/USD", *CONTRACTS, *(f"{name}.{kind}" for name in CONTRACTS for kind in ("mark", "spot")))
-
-
-def settings_at(home: Path) -> Settings:
-    """Settings whose paths lie in a home of their own."""
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("SLIPWAY_HOME", str(home))
-        return load_settings()
 
 
 @pytest.fixture
@@ -46,31 +49,20 @@ def venue(tmp_path_factory: pytest.TempPathFactory) -> Any:
         yield up
 
 
-def primed(home: Path) -> Settings:
-    """A home that holds the first candle of each series, and a rate: what follows are increments, which need no GX."""
-    settings = settings_at(home)
-    first = datetime.fromtimestamp(FIRST_NS // 10**9, UTC)
-    rows = [
-        (number, instrument, timeframe)
-        for number, (instrument, timeframe) in enumerate(
-            [(name, timeframe) for name in SERIES for timeframe in ("15m", "1h", "4h", "1d")], 1
-        )
-    ]
-    with unit_of_work(settings.paths.build, **settings.warehouse.model_dump()) as warehouse:
-        warehouse.execute(
-            "insert into raw.batches values ('first', 'own', 'x', 'x', ?, 'validated', 32, 32, 0, 0, 0, '')", [first]
-        )
-        for number, instrument, timeframe in rows:
-            warehouse.execute(
-                "insert into raw.files values (?, 'first', 'own', 'x', ?, ?, 900000000, ?, 'validated', ?, ?, 1, 0)",
-                [number, instrument, timeframe, first, first, first],
-            )
-            warehouse.execute("insert into raw.candle_rows values (?, ?, 1, 1, 1, 1, 1, 1, false)", [number, first])
-        for contract in CONTRACTS:
-            warehouse.execute(
-                "insert into raw.funding_rates values (?, ?, 1, 0.001, false, 'own', ?)", [contract, first, first]
-            )
-    return settings
+class Undisturbed(NamedTuple):
+    """A backfill of everything that nothing disturbed."""
+
+    contents: dict[str, str]
+    took_s: float
+
+
+@pytest.fixture(scope="module")
+def undisturbed(tmp_path_factory: pytest.TempPathFactory, venue: Running) -> Undisturbed:
+    settings = primed(tmp_path_factory.mktemp("undisturbed"))
+    began = time.monotonic()
+    backfilled(settings, venue.addresses, instruments=list(PRICES))
+    took_s = time.monotonic() - began
+    return Undisturbed(contents(settings), took_s)
 
 
 def test_every_dataset_lands_under_its_source_and_is_validated(settings: Settings, venue: Running) -> None:
@@ -107,7 +99,7 @@ def test_an_interval_without_a_candle_is_covered_up_to_the_last_close(tmp_path: 
     covers = candles(
         settings,
         "select covers_from, covers_until, rows_read from raw.files"
-        " where source = 'sandbox-rest' and timeframe = '15m'",
+        " where source = 'sandbox-rest' and timeframe = '15m' and batch_id <> 'first'",
     )
     first_s = FIRST_NS // 10**9
     assert covers == [(datetime.fromtimestamp(first_s, UTC), datetime.fromtimestamp(first_s + 300 * 900, UTC), 240)]
@@ -121,7 +113,7 @@ def test_silence_is_news_too_it_is_covered_by_whoever_was_asked(tmp_path: Path) 
             backfilled(settings, venue.addresses, datasets=("ohlc", "trades"), instruments=["ETH/USD"])
     covers = candles(
         settings,
-        "select source, max(covers_until) from raw.files where timeframe = '15m' and source <> 'own' group by all",
+        "select source, max(covers_until) from raw.files where timeframe = '15m' and batch_id <> 'first' group by all",
     )
     newest = candles(settings, f"select max(closed_at) from {OWN} where timeframe = '15m'")
     until = datetime.fromtimestamp(FIRST_NS // 10**9 + 304 * 900, UTC)
@@ -168,8 +160,8 @@ def test_what_the_venue_may_answer_later_is_to_be_tried_again_and_goes_on_from_t
     assert job.counts[0] == 396
 
 
-def test_faults_of_the_venue_change_nothing_of_what_lands(tmp_path: Path, venue: Running) -> None:
-    settings = {name: primed(tmp_path / name) for name in ("calm", "troubled")}
+def test_faults_of_the_venue_change_nothing_of_what_lands(tmp_path: Path, undisturbed: Undisturbed) -> None:
+    settings = primed(tmp_path / "home")
     faults = [
         Fault("too_many_requests", "spot_rest", nth=2),
         Fault("server_error", "spot_rest", nth=4, times=2),
@@ -177,26 +169,24 @@ def test_faults_of_the_venue_change_nothing_of_what_lands(tmp_path: Path, venue:
         Fault("reset", "spot_rest", nth=11),
         Fault("server_error", "futures_rest"),
     ]
-    asked: dict[str, Any] = {"datasets": ALL, "instruments": ["BTC/USD", "ETH/USD"]}
-    backfilled(settings["calm"], venue.addresses, **asked)
     with running(tmp_path / "sandbox.json", faults) as troubled:
-        backfilled(settings["troubled"], troubled.addresses, **asked)
-    assert contents(settings["troubled"]) == contents(settings["calm"])
+        backfilled(settings, troubled.addresses, instruments=list(PRICES))
+    assert contents(settings) == undisturbed.contents
 
 
 @pytest.mark.parametrize("zone", ["America/New_York", "Pacific/Kiritimati"])
-def test_the_time_zone_of_the_machine_changes_nothing(tmp_path: Path, venue: Running, zone: str) -> None:
-    settings = {name: primed(tmp_path / name) for name in ("here", "there")}
-    asked: dict[str, Any] = {"datasets": ALL}
-    backfilled(settings["here"], venue.addresses, **asked)
+def test_the_time_zone_of_the_machine_changes_nothing(
+    tmp_path: Path, venue: Running, undisturbed: Undisturbed, zone: str
+) -> None:
+    settings = primed(tmp_path / "home")
     try:
         with pytest.MonkeyPatch.context() as patch:
             patch.setenv("TZ", zone)
             time.tzset()
-            backfilled(settings["there"], venue.addresses, **asked)
+            backfilled(settings, venue.addresses, instruments=list(PRICES))
     finally:
         time.tzset()
-    assert contents(settings["there"]) == contents(settings["here"])
+    assert contents(settings) == undisturbed.contents
 
 
 def test_data_of_another_venue_is_never_mixed_in(tmp_path: Path, venue: Running) -> None:
@@ -300,27 +290,28 @@ def killed_again_and_again(home: Path, addresses: Path, moments_s: list[float]) 
     raise AssertionError("the last one is never killed")
 
 
-def assert_kills_change_nothing(tmp_path: Path, addresses: Path, kills: int) -> None:
+def assert_kills_change_nothing(tmp_path: Path, addresses: Path, undisturbed: Undisturbed, kills: int) -> None:
     """Kill at random points, as often as asked; a backfill that ends before is compared, and another one begun."""
-    calm, chance = primed(tmp_path / "calm"), random.Random(11)
-    began = time.monotonic()
-    backfilled(calm, addresses, instruments=["BTC/USD", "ETH/USD"])
-    whole_s, done = time.monotonic() - began, 0
+    chance, done = random.Random(11), 0
     while done < kills:
         home = tmp_path / f"killed-{done}"
         killed = primed(home)
-        moments_s = [chance.uniform(0, whole_s / 2) for _ in range(kills - done)]
+        moments_s = [chance.uniform(0, undisturbed.took_s / 2) for _ in range(kills - done)]
         died = killed_again_and_again(home, addresses, moments_s)
-        assert contents(killed) == contents(calm)
+        assert contents(killed) == undisturbed.contents
         assert died, "not one was killed in time"
         done += died
 
 
-def test_a_backfill_that_is_killed_again_and_again_ends_as_one_that_was_not(tmp_path: Path, venue: Running) -> None:
-    assert_kills_change_nothing(tmp_path, venue.addresses, kills=5)
+def test_a_backfill_that_is_killed_again_and_again_ends_as_one_that_was_not(
+    tmp_path: Path, venue: Running, undisturbed: Undisturbed
+) -> None:
+    assert_kills_change_nothing(tmp_path, venue.addresses, undisturbed, kills=3)
 
 
 @pytest.mark.deep
 @pytest.mark.timeout(1800)
-def test_a_backfill_that_is_killed_twenty_times_does_too(tmp_path: Path, venue: Running) -> None:
-    assert_kills_change_nothing(tmp_path, venue.addresses, kills=20)
+def test_a_backfill_that_is_killed_twenty_times_does_too(
+    tmp_path: Path, venue: Running, undisturbed: Undisturbed
+) -> None:
+    assert_kills_change_nothing(tmp_path, venue.addresses, undisturbed, kills=20)

@@ -109,7 +109,7 @@ def set_aside(settings: Settings) -> list[Path]:
     return backups(settings.paths.backups)
 
 
-@pytest.mark.parametrize("kills", [5, pytest.param(20, marks=pytest.mark.deep)])
+@pytest.mark.parametrize("kills", [3, pytest.param(20, marks=pytest.mark.deep)])
 def test_a_killed_backup_is_a_whole_one_or_none_and_the_old_ones_stay(
     settings: Settings, starter: Starter, kills: int
 ) -> None:
@@ -135,8 +135,8 @@ def test_a_killed_backup_is_a_whole_one_or_none_and_the_old_ones_stay(
     assert rehearse_restore(settings).rows == 2_001
 
 
-@pytest.mark.parametrize("kills", [5, pytest.param(20, marks=pytest.mark.deep)])
-def test_a_killed_restore_leaves_each_file_old_or_new_or_aside_and_is_started_again(
+@pytest.mark.parametrize("kills", [3, pytest.param(20, marks=pytest.mark.deep)])
+def test_a_killed_restore_leaves_each_file_old_or_new_and_is_started_again(
     settings: Settings, starter: Starter, kills: int
 ) -> None:
     filled(settings, 200_000)
@@ -156,7 +156,7 @@ def test_a_killed_restore_leaves_each_file_old_or_new_or_aside_and_is_started_ag
         os.kill(child, signal.SIGKILL)
         starter.wait()
         found = rows(settings)
-        assert all(now in (None, before, after) for now, before, after in zip(found, old, new, strict=True))
+        assert all(now in (before, after) for now, before, after in zip(found, old, new, strict=True))
         restore(settings, folder, is_forced=True)
         assert rows(settings) == new
     assert not list(settings.paths.state.glob("*/.*.restoring"))

@@ -20,6 +20,7 @@ from ops.clock import SystemClock
 from ops.journal import Entry, Journal, JournalReader, Kind
 from tasks.facts import of_discovery
 from tasks.stages import build_all
+from tasks.startup import was_told
 from tasks.universe.discovery import DiscoveryReport, discover
 from trading.errors import CheckFailed, ExchangeUnavailable, InputUnusable, SetupFailed
 from warehouse.connection import unit_of_work
@@ -250,6 +251,41 @@ def test_i20_a_market_with_an_open_position_that_is_missing_is_refused_and_criti
     assert refused.doubts == ("PF_XBTUSD is not listed, and there is an open position in it (journal paper-0a1b2c3d).",)
     (alert,) = alerts(settings)
     assert alert["severity"] == "critical"
+
+
+def test_i20_refusals_become_critical_when_a_position_is_opened_meanwhile(settings: Settings) -> None:
+    async def use(venue: Venue) -> list[list[str]]:
+        told = []
+        for look in range(5):
+            if look == 2:
+                hold(settings, "BTC/USD", (1, 5))
+            await (venue.look() if look in {0, 4} else venue.look_without(*INSTRUMENTS[2:]))
+            told.append([alert["severity"] for alert in alerts(settings)])
+        return told
+
+    both = ["warning", "critical"]
+    assert with_venue(settings, use) == [[], ["warning"], both, both, both]
+
+
+def test_i20_a_position_opened_after_the_refusals_makes_them_no_graver(settings: Settings) -> None:
+    async def use(venue: Venue) -> None:
+        await venue.look()
+        await venue.look_without(*INSTRUMENTS[2:])
+        hold(settings, "BTC/USD", (1, 5))
+        await venue.look()
+
+    with_venue(settings, use)
+    assert [alert["severity"] for alert in alerts(settings)] == ["warning"]
+
+
+def test_i20_refusals_of_which_an_alert_told_fail_the_run_without_another(settings: Settings) -> None:
+    async def use(venue: Venue) -> DiscoveryReport:
+        await venue.look()
+        return await venue.look_without(*INSTRUMENTS[2:])
+
+    with pytest.raises(CheckFailed) as refused:
+        with_venue(settings, use).refuse_doubted()
+    assert was_told(refused.value)
 
 
 def test_i20_empty_lists_are_refused_even_at_the_first_look(settings: Settings) -> None:

@@ -11,8 +11,7 @@ from tasks.backfill.landing import land
 from tasks.backfill.request import request_of
 from trading.errors import CheckFailed
 
-# Great Expectations is imported by one process, and spends twice the time under coverage.
-pytestmark = [pytest.mark.xdist_group("heavy"), pytest.mark.no_cover]
+pytestmark = pytest.mark.xdist_group("heavy")  # one process imports Great Expectations
 
 
 def test_rates_out_of_range_do_not_land_and_are_fetched_again(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -10,8 +10,7 @@ from warehouse.gate.candle_suites import ARCHIVES, COMMON
 from warehouse.gate.suites import open_gate
 from warehouse.gate.validation import validate
 
-# Great Expectations is imported by one process, and spends twice the time under coverage.
-pytestmark = [pytest.mark.xdist_group("heavy"), pytest.mark.no_cover]
+pytestmark = pytest.mark.xdist_group("heavy")  # one process imports Great Expectations
 
 CHECKS = Path(__file__).parents[2] / "sql" / "checks" / "batches"
 NOW = dt.datetime(2026, 11, 22, 12, tzinfo=dt.UTC)

@@ -72,10 +72,11 @@ def take_by_sorting(connection, table):
     connection.execute(
         f"""
         create or replace temp table {table} as
-        with candles as (
+        with files as (  -- of which one without a candle may give its number to the series
             select *, min(file_id) over (partition by instrument, timeframe) as series_id
-            from raw.candle_rows join raw.files using (file_id) where batch_id = 'b1'
-        )
+            from raw.files where batch_id = 'b1'
+        ),
+        candles as (from raw.candle_rows join files using (file_id))
         select
             {COLUMNS.partition(", is_new")[0]}, true, true, true,
             lag(opened_at) over (partition by series_id order by opened_at),
@@ -131,6 +132,15 @@ def test_the_candles_of_a_first_load_are_not_copied(connection, sizes):
     [
         ([("BTC/USD", 2_000, ("b1", "landed"))] * 2, "two files of one series that overlap"),
         ([("BTC/USD", 2_000, ("b0", "validated")), ("BTC/USD", 2_000, ("b1", "landed"))], "candles of another batch"),
+        (
+            [
+                ("BTC/USD", 1, ("b1", "landed")),
+                ("SOL/USD", 1, ("b0", "landed")),
+                ("BTC/USD", 1, ("b1", "landed")),
+                ("ETH/USD", 0, ("b1", "landed")),
+            ],
+            "a series cut in two, and another without a candle",
+        ),
     ],
     ids=lambda value: value if isinstance(value, str) else "",
 )

@@ -87,7 +87,7 @@ def test_what_the_tables_refuse_they_refuse_afterwards_too(build):
             connection.execute(f"insert into raw.batches values {row.format(state)}")
 
 
-@pytest.mark.parametrize("kills", [5, pytest.param(20, marks=pytest.mark.deep)])
+@pytest.mark.parametrize("kills", [3, pytest.param(20, marks=pytest.mark.deep)])
 def test_killed_it_leaves_the_old_file_or_the_new_one(build, kills):
     before = contents(build)
     chance = random.Random(11)

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from warehouse.builds import build
-from warehouse.gate.daily_suites import CANDLES, DAILY_SUITES, FUTURES_CANDLES, take_day
+from warehouse.gate.daily_suites import CANDLES, DAILY_SUITES, FUTURES_CANDLES, TOLD, take_day
 from warehouse.gate.reference_suites import ASSET_PAIRS, CONTRACTS, FUNDING_RATES
 from warehouse.gate.suites import examine, measure, open_gate
 from warehouse.reference.discoveries import Discovery, record
@@ -15,8 +15,7 @@ from warehouse.reference.funding import FundingHour, land_funding
 from warehouse.reference.lists import ContractRow, PairRow
 from warehouse.stages import load_stages
 
-# Great Expectations is imported by one process, and spends twice the time under coverage.
-pytestmark = [pytest.mark.xdist_group("heavy"), pytest.mark.no_cover]
+pytestmark = pytest.mark.xdist_group("heavy")  # one process imports Great Expectations
 
 SQL = Path(__file__).parents[2] / "sql"
 UNUSED = {"features.indicators", "marts.signals_ema_cross"}
@@ -49,14 +48,14 @@ class Raw:
             "insert into raw.batches values ('b1', 'x', 'x', 'x', ?, 'validated', 0, 0, 0, 0, 0, '')", [FETCHED]
         )
 
-    def put(self, source, series, numbers=QUARTERS, *, close=100, minutes=15, covers=True):
+    def put(self, source, series, numbers=QUARTERS, *, close=100, minutes=15, covers=True, fetched_at=FETCHED):
         """A series whose candles all have one price; `covers`: what is missing of it was asked for."""
         self.files += 1
         span = dt.timedelta(minutes=minutes)
         asked = [BEGIN + numbers[0] * span, BEGIN + (numbers[-1] + 1) * span] if covers else [None, None]
         self.warehouse.execute(
             "insert into raw.files values (?, 'b1', ?, 'x.csv', ?, ?, ?, ?, 'validated', ?, ?, 1, 0)",
-            [self.files, source, series, {15: "15m", 60: "1h"}[minutes], minutes * 60_000_000, FETCHED, *asked],
+            [self.files, source, series, {15: "15m", 60: "1h"}[minutes], minutes * 60_000_000, fetched_at, *asked],
         )
         self.warehouse.execute(
             "insert into raw.candle_rows"
@@ -64,11 +63,15 @@ class Raw:
             [self.files, BEGIN, [*numbers], minutes, *[close] * 4],
         )
 
-    def chart(self, contract, numbers=QUARTERS, *, mark=None, index=None, **closes):
+    def chart(self, contract, numbers=QUARTERS, *, mark=None, index=None, fetched_at=FETCHED, **closes):
         """Trades, mark price and index of a contract."""
-        self.put("kraken-charts", contract, numbers, close=closes.get("trade", 100))
-        self.put("kraken-charts", f"{contract}.mark", mark or numbers, close=closes.get("marked", 100))
-        self.put("kraken-charts", f"{contract}.spot", index or numbers, close=closes.get("indexed", 100))
+        told = {
+            contract: (numbers, closes.get("trade", 100)),
+            f"{contract}.mark": (mark or numbers, closes.get("marked", 100)),
+            f"{contract}.spot": (index or numbers, closes.get("indexed", 100)),
+        }
+        for series, (each, close) in told.items():
+            self.put("kraken-charts", series, each, close=close, fetched_at=fetched_at)
 
 
 def spot(raw):
@@ -112,6 +115,12 @@ def rates(warehouse):
     warehouse.executemany("insert into temp.judged_rates values (?, ?, ?, ?)", rows)
 
 
+def fund(warehouse, contract, *hours, source="kraken-rest"):
+    """Rates of hours of the day, as they land."""
+    given = [FundingHour(contract, BEGIN + dt.timedelta(hours=n), Decimal(1), Decimal("0.00001")) for n in hours]
+    land_funding(warehouse, given, source=source, fetched_at=FETCHED)
+
+
 def pair(name, **changed):
     altname = name.replace("/", "")
     good = PairRow(
@@ -151,6 +160,7 @@ LISTED = [
 ]
 
 EXPECTED = {
+    TOLD: {"rows": {"PF_FARUSD", "sandbox-rest"}},
     CANDLES: {
         "missing_share": {"HOLE/USD"},
         "hours_behind": {"LATE/USD"},
@@ -194,10 +204,10 @@ def gate(tmp_path_factory):
     return open_gate(tmp_path_factory.mktemp("docs"))
 
 
-def take(warehouse, day=DAY):
+def take(warehouse, day=DAY, **routine):
     """Build what the day is made of, and take it."""
     build(warehouse, tuple(stage for stage in load_stages(SQL) if stage.name not in UNUSED))
-    take_day(warehouse, day, PERPETUALS)
+    take_day(warehouse, day, PERPETUALS, **routine)
 
 
 def judge(warehouse, gate):
@@ -213,6 +223,8 @@ def test_each_fault_is_found_by_its_expectation_which_names_the_instrument(wareh
     spot(raw)
     futures(raw)
     record(warehouse, Discovery("kraken-rest", BEGIN, PAIRS, LISTED, [], ()))
+    record(warehouse, Discovery("sandbox-rest", BEGIN, [], LISTED, [], ()))
+    fund(warehouse, "PF_FARUSD", -1)
     take(warehouse)
     rates(warehouse)
 
@@ -236,12 +248,10 @@ def test_an_empty_warehouse_has_nothing_to_judge(warehouse):
 
 
 def test_only_rates_of_the_day_are_judged(warehouse):
-    hours = [BEGIN + dt.timedelta(hours=hour) for hour in (-1, 0, 23, 24)]
-    given = [FundingHour("PF_GOODUSD", at, Decimal(1), Decimal("0.00001")) for at in hours]
-    land_funding(warehouse, given, source="kraken-rest", fetched_at=FETCHED)
+    fund(warehouse, "PF_GOODUSD", -1, 0, 23, 24)
     take(warehouse)
     judged = warehouse.execute("select began_at from temp.judged_rates order by all").fetchall()
-    assert judged == [(hours[1],), (hours[2],)]
+    assert judged == [(BEGIN,), (BEGIN + dt.timedelta(hours=23),)]
 
 
 def test_a_day_before_the_data_began_shows_no_series(warehouse):
@@ -257,3 +267,57 @@ def test_a_day_after_the_data_ended_lacks_nothing(warehouse):
     worst = measure(warehouse, CANDLES).worst
     assert set(worst["series"]) >= {"DEAD/USD 15m"}
     assert not worst[["missing_share", "hours_behind"]].any(axis=None)
+
+
+def dead(warehouse, *more, fetched_at=FETCHED):
+    """A feed that stopped 31.5 hours before the day's end: spot, futures and funding."""
+    raw, numbers = Raw(warehouse), range(-200, -30)
+    for name in ("GOOD/USD", "FAR/USD", *more):
+        raw.put("kraken-rest", name, numbers, fetched_at=fetched_at)
+    raw.chart("PF_GOODUSD", numbers, fetched_at=fetched_at)
+    fund(warehouse, "PF_GOODUSD", -9, -8)
+
+
+def behind(warehouse, suite):
+    worst = measure(warehouse, suite).worst
+    return {series for series, hours in zip(worst["series"], worst["hours_behind"], strict=True) if hours > 24}
+
+
+def lacking(warehouse):
+    worst = measure(warehouse, TOLD).worst
+    return set(worst["series"][worst["rows"] < 1])
+
+
+@pytest.mark.parametrize("fetched_at", [BEGIN - dt.timedelta(hours=6), FETCHED], ids=["not fetched", "frozen"])
+def test_a_feed_that_is_dead_as_a_whole_is_behind_the_day(warehouse, fetched_at):
+    dead(warehouse, fetched_at=fetched_at)
+    take(warehouse)
+    assert behind(warehouse, CANDLES) >= {"GOOD/USD 15m", "GOOD/USD 1h", "FAR/USD 15m"}
+    assert behind(warehouse, FUTURES_CANDLES) == {"PF_GOODUSD 15m"}
+    assert lacking(warehouse) == {"FAR/USD spot", "GOOD/USD spot", "PF_GOODUSD funding", "PF_GOODUSD futures"}
+
+
+def test_what_is_no_more_asked_for_is_not_missed(warehouse):
+    dead(warehouse, "ONCE/USD", fetched_at=BEGIN - dt.timedelta(hours=6))
+    take(warehouse, datasets=("ohlc",))
+    assert {name.partition(" ")[0] for name in behind(warehouse, CANDLES)} == {"FAR/USD", "GOOD/USD"}
+    assert behind(warehouse, FUTURES_CANDLES) == set()
+    assert lacking(warehouse) == {"FAR/USD spot", "GOOD/USD spot"}
+
+
+def test_a_simulated_venue_need_not_reach_a_day_of_the_calendar(warehouse):
+    raw = Raw(warehouse)
+    raw.put("sandbox-rest", "GOOD/USD", range(-200, -30))
+    raw.put("sandbox-rest", "FAR/USD", range(-400, -150))
+    fund(warehouse, "PF_GOODUSD", -9, source="sandbox-rest")
+    take(warehouse, simulated=("sandbox",))
+    assert "GOOD/USD 15m" not in behind(warehouse, CANDLES)
+    assert "FAR/USD 15m" in behind(warehouse, CANDLES)
+    assert lacking(warehouse) == set()
+
+
+def test_data_that_began_after_the_day_is_not_missed(warehouse):
+    spot(Raw(warehouse))
+    fund(warehouse, "PF_GOODUSD", 1)
+    take(warehouse, DAY - dt.timedelta(days=30))
+    assert lacking(warehouse) == set()

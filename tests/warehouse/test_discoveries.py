@@ -228,7 +228,7 @@ def stated_at(moment, listings, contracts):
 quietly = [HealthCheck.function_scoped_fixture, HealthCheck.too_slow]
 
 
-@settings(max_examples=20, deadline=None, suppress_health_check=quietly)
+@settings(max_examples=10, deadline=None, suppress_health_check=quietly)
 @given(looks=looks)
 def test_the_history_replays_to_exactly_the_looks_that_were_believed(history, looks):
     replays_to_what_was_believed(history, looks)

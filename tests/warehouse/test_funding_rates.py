@@ -2,6 +2,7 @@
 
 import datetime as dt
 from decimal import Decimal
+from pathlib import Path
 
 import pytest
 from hypothesis import HealthCheck, given, settings
@@ -13,6 +14,11 @@ from warehouse.reference.funding import FundingHour, FundingReport, land_funding
 MIDNIGHT = dt.datetime(2026, 11, 1, tzinfo=dt.UTC)
 FETCHED = dt.datetime(2026, 11, 23, 8, tzinfo=dt.UTC)
 MINUTE = dt.timedelta(minutes=1)
+ONCE_EACH = (Path(__file__).parents[2] / "sql/checks/funding_rates_once_each.sql").read_text(encoding="utf-8")
+IN_FORCE = (
+    "select hour(began_at), rate from raw.funding_rates"
+    " qualify row_number() over (partition by instrument, began_at order by fetched_at desc) = 1 order by all"
+)
 
 
 def hour(number: int, rate: str = "1.3285114808978307", relative: str = "0.000011795815277778") -> FundingHour:
@@ -52,11 +58,19 @@ def test_a_changed_rate_is_kept_beside_the_one_it_revises(warehouse, ask):
     ]
 
 
-def test_an_older_reply_that_arrives_late_revises_nothing(warehouse, ask):
-    land(warehouse, [hour(0, "1")])
-    land(warehouse, [hour(0, "2")], FETCHED + MINUTE)
-    assert land(warehouse, [hour(0, "1")]) == FundingReport(1, 0, 0, 1)
-    assert ask("select count(*) from raw.funding_rates") == [(2,)]
+def test_the_same_reply_under_a_clock_that_was_set_back_adds_nothing(warehouse, ask):
+    rows = [hour(number) for number in range(3)]
+    land(warehouse, rows)
+    assert land(warehouse, rows, FETCHED - MINUTE) == FundingReport(3, 0, 0, 3)
+    assert ask(ONCE_EACH) == []
+
+
+@pytest.mark.parametrize("clock", [FETCHED - MINUTE, FETCHED], ids=["set back", "standing still"])
+def test_a_revision_holds_though_the_clock_was_not_ahead(warehouse, ask, clock):
+    land(warehouse, [hour(0, "1"), hour(1, "1")])
+    assert land(warehouse, [hour(0, "2"), hour(2, "3")], clock) == FundingReport(2, 1, 1, 0)
+    assert ask(IN_FORCE) == [(0, 2), (1, 1), (2, 3)]
+    assert ask(ONCE_EACH) == []
 
 
 def test_two_contracts_do_not_touch(warehouse):
@@ -85,20 +99,19 @@ def test_nothing_of_a_wrong_reply_is_landed(warehouse, ask, rows, said):
     assert ask("select count(*) from raw.funding_rates") == [(0,)]
 
 
-fetches = st.lists(st.dictionaries(st.integers(0, 3), st.integers(1, 3), max_size=4), max_size=6)
+fetches = st.lists(
+    st.tuples(st.integers(-2, 2), st.dictionaries(st.integers(0, 3), st.integers(1, 3), max_size=4)), max_size=6
+)
 
 
 @settings(max_examples=50, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(fetches=fetches)
-def test_what_is_in_force_is_what_was_fetched_last(warehouse, ask, fetches):
+def test_what_is_in_force_is_what_was_landed_last_whatever_the_clock_said(warehouse, ask, fetches):
     warehouse.execute("delete from raw.funding_rates")
     expected: dict[int, Decimal] = {}
-    for number, rates in enumerate(fetches):
-        land(warehouse, [hour(n, str(rate)) for n, rate in rates.items()], FETCHED + number * MINUTE)
+    for minutes, rates in fetches:
+        land(warehouse, [hour(n, str(rate)) for n, rate in rates.items()], FETCHED + minutes * MINUTE)
         expected |= {n: Decimal(rate) for n, rate in rates.items()}
-    in_force = ask(
-        "select hour(began_at), rate from raw.funding_rates"
-        " qualify row_number() over (partition by instrument, began_at order by fetched_at desc) = 1"
-    )
-    assert dict(in_force) == expected
+    assert dict(ask(IN_FORCE)) == expected
     assert ask("select count(*) from raw.funding_rates where not revises") == [(len(expected),)]
+    assert ask(ONCE_EACH) == []

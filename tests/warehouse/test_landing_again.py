@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from trading.errors import InputUnusable
+from warehouse.batches import judge_files
 
 NAME = "XBTUSD_15.csv"
 START_S = 1_672_531_200
@@ -341,3 +342,34 @@ def test_a_batch_that_the_checks_refused_in_part_is_judged_again_by_its_own_path
     assert landed(inbox, is_inbox=True).state == "partly"
     again = landed(inbox)
     assert (again.state, again.already_landed, again.batch_id) == ("landed", True, batch.batch_id)
+
+
+def test_what_a_better_source_confirms_is_not_undone_by_a_worse_one(landed, judged, candles):
+    landed({NAME: line(0, 100)}, source="kraken-trades")
+    judged("validated")
+    confirmed = landed({NAME: line(0, 100) + line(1, 100)})
+    assert counts(confirmed) == (2, 2, 0, 0, 0)
+    judged("validated")
+    late = landed({NAME: line(0, 105)}, source="kraken-trades", fetched_at=FETCHED + DAY)
+    judged("validated")
+    assert counts(late) == (1, 0, 0, 1, 0)
+    assert candles() == {0: Decimal(100), 1: Decimal(100)}
+
+
+def test_a_refused_batch_that_passes_later_counts_no_candle_twice(landed, judged, candles, warehouse):
+    refused = landed({NAME: line(0, 100)})
+    judged("refused")
+    landed({f"mended/{NAME}": line(0, 105)})
+    judged("validated")
+    warehouse.execute("update raw.files set state = 'validated' where batch_id = ?", [refused.batch_id])
+    assert candles() == {0: Decimal(105)}
+    staged = STAGING.read_text(encoding="utf-8")
+    assert warehouse.execute(f"select count(*) from ({staged})").fetchone() == (1,)
+
+
+def test_what_was_validated_stays_so_when_its_batch_is_judged_again(landed, warehouse, ask):
+    batch = landed({NAME: line(0, 100), "ETHUSD_15.csv": line(0, 100)})
+    states = "select instrument, state from raw.files order by all"
+    assert judge_files(warehouse, batch.batch_id, frozenset({"ETH/USD"}), "") == "partly"
+    assert judge_files(warehouse, batch.batch_id, frozenset({"BTC/USD"}), "") == "validated"
+    assert ask(states) == [("BTC/USD", "validated"), ("ETH/USD", "validated")]

@@ -387,7 +387,7 @@ CHUNKS = st.lists(
 
 
 @given(CHUNKS)
-@settings(max_examples=10, deadline=None)
+@settings(max_examples=5, deadline=None)
 def test_landing_in_chunks_ends_where_landing_at_once_ends(tmp_path_factory, chunks):
     compare_chunks_with_one_landing(tmp_path_factory.mktemp("sql"), chunks)
 

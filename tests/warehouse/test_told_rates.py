@@ -11,8 +11,7 @@ from warehouse.gate.reference_suites import TOLD_RATES
 from warehouse.gate.suites import open_gate
 from warehouse.reference.funding import FundingHour
 
-# Great Expectations is imported by one process, and spends twice the time under coverage.
-pytestmark = [pytest.mark.xdist_group("heavy"), pytest.mark.no_cover]
+pytestmark = pytest.mark.xdist_group("heavy")  # one process imports Great Expectations
 
 NOW = dt.datetime(2026, 11, 22, 12, tzinfo=dt.UTC)
 THRESHOLDS = {"max_missing_funding_share": 0.05, "max_relative_funding_rate": 0.01}

@@ -164,7 +164,7 @@ def _is_in_order(connection: duckdb.DuckDBPyConnection) -> bool:
         connection,
         """
         select
-            count(*) filter (previous_opened_at is null) = (select count(distinct series_id) from series_files)
+            count(*) filter (previous_opened_at is null) = count(distinct series_id)
             and count(*) filter (opened_at < previous_opened_at) = 0
         from batch_rows
         """,

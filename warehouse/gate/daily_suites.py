@@ -1,10 +1,12 @@
 """What is expected of one day of the marts, and of the lists in force: what no batch shows by itself.
 
-A series is judged by what others say of the same day: whether it ends before them, whether the venue's candle differs
-from the one derived, whether spot, index, mark and trade prices stay together.
+A series is judged by what others say of the same day: whether the venue's candle differs from the one derived, whether
+spot, index, mark and trade prices stay together. And by the calendar: what a venue is asked for day by day has to reach
+the end of the day, or else a feed that is dead as a whole would pass. A simulated venue has a time of its own, and only
+while it runs: its series are compared with one another.
 """
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from datetime import date, datetime, timedelta
 
 import duckdb
@@ -14,21 +16,31 @@ from warehouse.gate.reference_suites import ASSET_PAIRS, CONTRACTS, FUNDING_RATE
 
 _HOUR_US = "3.6e9"
 
-# A series counts as asked for when its venue told something of it on that day or later. Of an archive nobody expects
-# that it goes on.
+# A series is asked for when the routine backfill names it and its venue has told something of it before; any other one
+# when something of it was told on that day or later. Of an archive nobody expects that it goes on.
 _ASKED = """
     asked as (
-        select distinct split_part(instrument, '.', 1) as instrument
-        from raw.files, temp.judged_day
-        where state = 'validated' and contains(source, '-') and fetched_at >= begins_at
+        select split_part(instrument, '.', 1) as instrument, bool_or(venue is null) as follows_the_calendar
+        from raw.files cross join temp.judged_day
+        left join temp.simulated_venues on split_part(source, '-', 1) = venue
+        where
+            state = 'validated' and contains(source, '-')
+            and (
+                fetched_at >= begins_at
+                or (venue is null and split_part(instrument, '.', 1) in (select instrument from temp.judged_routine))
+            )
+        group by all
     )
 """
+# The last candle of a day ends with it, or, of a timeframe that does not divide the day, at the last full one before.
 _HOURS_BEHIND = f"""
-    if(
-        asked.instrument is null, 0,
-        (max(epoch_us(newest_at)) filter (asked.instrument is not null) over (partition by timeframe)
-            - epoch_us(newest_at)) / {_HOUR_US}
-    )
+    case
+        when asked.instrument is null then 0
+        when follows_the_calendar then epoch_us(ends_at) // candle_us * candle_us - epoch_us(newest_at)
+        else
+            max(epoch_us(newest_at)) filter (asked.instrument is not null) over (partition by timeframe)
+            - epoch_us(newest_at)
+    end / {_HOUR_US}
 """
 
 CANDLES = Suite(
@@ -38,7 +50,8 @@ CANDLES = Suite(
     with {_ASKED},
     series as (
         select
-            instrument, timeframe, min(opened_at) as first_at, max(closed_at) as last_at,
+            instrument, timeframe, any_value(epoch_us(closed_at) - epoch_us(opened_at)) as candle_us,
+            min(opened_at) as first_at, max(closed_at) as last_at,
             max(closed_at) filter (closed_at <= ends_at) as newest_at
         from marts.candles, temp.judged_day
         group by instrument, timeframe
@@ -137,7 +150,7 @@ FUTURES_CANDLES = Suite(
         from series cross join temp.judged_day
     )
     select spans.instrument, spans.instrument || ' ' || timeframe as series, {{measures}}
-    from spans
+    from spans cross join temp.judged_day
     left join asked using (instrument)
     left join compared using (instrument, timeframe)
     where newest_at is not null
@@ -160,13 +173,74 @@ FUTURES_CANDLES = Suite(
     ),
 )
 
-DAILY_SUITES = (CANDLES, FUTURES_CANDLES, FUNDING_RATES, ASSET_PAIRS, CONTRACTS)
+TOLD = Suite(
+    "what is told of a day",
+    "marts, temp.judged_rates, raw.discoveries",
+    """
+    with of_venues as (
+        select
+            if(regexp_matches(instrument, '^(PF|PI|FI|FF)_'), 'futures', 'spot') as kind,
+            split_part(instrument, '.', 1) as instrument, source, coalesce(covers_from, fetched_at) as began_at
+        from raw.files
+        where state = 'validated' and contains(source, '-')
+        union all
+        select 'funding', instrument, source, began_at from raw.funding_rates
+    ),
+    told_before as (
+        select distinct kind, instrument
+        from of_venues join temp.judged_routine using (kind, instrument) cross join temp.judged_day
+        where began_at < ends_at and split_part(source, '-', 1) not in (select venue from temp.simulated_venues)
+    ),
+    of_the_day as (
+        select 'spot' as kind, instrument from marts.candles, temp.judged_day
+        where closed_at > begins_at and closed_at <= ends_at
+        union all
+        select 'futures', instrument from marts.futures_candles, temp.judged_day
+        where closed_at > begins_at and closed_at <= ends_at
+        union all
+        select 'funding', instrument from temp.judged_rates
+    ),
+    counted as (
+        select kind, instrument, count(*) as rows from of_the_day group by kind, instrument
+    ),
+    lists as (
+        select source, asset_pairs_list, contracts_list from raw.discoveries
+        where state = 'accepted'
+        qualify row_number() over (partition by source order by discovery_id desc) = 1
+    ),
+    told as (
+        select instrument, instrument || ' ' || kind as series, coalesce(rows, 0) as rows
+        from told_before left join counted using (kind, instrument)
+        union all
+        select source, source || ' asset pairs', (select count(*) from raw.asset_pairs where list_id = asset_pairs_list)
+        from lists
+        union all
+        select source, source || ' contracts', (select count(*) from raw.contracts where list_id = contracts_list)
+        from lists
+    )
+    select instrument, series, {measures} from told order by series
+    """,
+    (Measure("rows", "rows", lowest=1),),
+)
+
+DAILY_SUITES = (TOLD, CANDLES, FUTURES_CANDLES, FUNDING_RATES, ASSET_PAIRS, CONTRACTS)
 
 
-def take_day(connection: duckdb.DuckDBPyConnection, day: date, perpetuals: Mapping[str, str]) -> None:
-    """Say which day the suites judge, in temporary tables. `perpetuals` is by spot pair.
+def take_day(
+    connection: duckdb.DuckDBPyConnection,
+    day: date,
+    perpetuals: Mapping[str, str],
+    *,
+    datasets: Collection[str] = ("ohlc", "charts", "funding"),
+    simulated: Collection[str] = (),
+) -> None:
+    """Say which day the suites judge, in temporary tables. The file itself may be open for reading only.
 
-    The file itself may be open for reading only.
+    Args:
+        day: Of UTC.
+        perpetuals: Those that the routine backfill asks for, by spot pair.
+        datasets: What it asks for of them.
+        simulated: Venues whose time is not the calendar's.
     """
     begins_at = datetime.fromisoformat(f"{day.isoformat()}T00:00:00+00:00")
     connection.execute(
@@ -177,6 +251,17 @@ def take_day(connection: duckdb.DuckDBPyConnection, day: date, perpetuals: Mappi
         "create or replace temp table judged_perpetuals as"
         " select unnest(?::varchar[]) as instrument, unnest(?::varchar[]) as contract",
         [[*perpetuals.keys()], [*perpetuals.values()]],
+    )
+    connection.execute(
+        "create or replace temp table judged_routine as"
+        " select 'spot' as kind, instrument from temp.judged_perpetuals"
+        " where list_has_any($datasets, ['ohlc', 'trades'])"
+        " union all select 'futures', contract from temp.judged_perpetuals where list_contains($datasets, 'charts')"
+        " union all select 'funding', contract from temp.judged_perpetuals where list_contains($datasets, 'funding')",
+        {"datasets": [*datasets]},
+    )
+    connection.execute(
+        "create or replace temp table simulated_venues as select unnest(?::varchar[]) as venue", [[*simulated]]
     )
     connection.execute(
         "create or replace temp table judged_rates as"

@@ -1,23 +1,73 @@
-"""What `raw` holds already, as far as a backfill has to know: how far each series reaches, and whose data it is."""
+"""What `raw` holds already, as far as a backfill has to know: how far each series reaches, and whose data it is.
 
-from collections.abc import Sequence
+Only what was validated is held. What landed and was never judged, because a kill came in between, is not.
+"""
+
+from collections.abc import Mapping, Sequence
 from datetime import datetime
+from pathlib import Path
+from typing import NamedTuple
 
 import duckdb
 
 Connection = duckdb.DuckDBPyConnection
+Series = tuple[str, str]  # instrument and timeframe
 
 
-def newest_candles(connection: Connection, series: Sequence[str]) -> dict[tuple[str, str], datetime]:
-    """By series and timeframe, when the newest candle opened; of what was not refused. Unknown series are left out."""
-    rows = connection.execute(
+class Refused(NamedTuple):
+    """A series that its source has told in vain since it was last validated: in how many batches, the last of them."""
+
+    times: int
+    last_at: datetime
+    last_batch: str
+
+
+class Unjudged(NamedTuple):
+    """A batch that landed and was never judged; `path` is what it was landed from."""
+
+    batch_id: str
+    path: Path
+
+
+def newest_candles(connection: Connection, series: Sequence[str]) -> dict[Series, datetime]:
+    """By series and timeframe, when the newest validated candle opened, whoever told it."""
+    return _by_series(
+        connection,
         """
         select instrument, timeframe, max(opened_at) from raw.kraken_ohlcvt
-        where list_contains($series, instrument) and state <> 'refused' group by instrument, timeframe
+        where list_contains($series, instrument) and state = 'validated' group by instrument, timeframe
         """,
         {"series": list(series)},
+    )
+
+
+def told_until(connection: Connection, source: str, series: Sequence[str]) -> dict[Series, datetime]:
+    """By series and timeframe, up to when a source has told all there was, and was believed."""
+    return _by_series(
+        connection,
+        """
+        select instrument, timeframe, max(covers_until) from raw.files
+        where source = $source and list_contains($series, instrument) and state = 'validated'
+        group by instrument, timeframe
+        """,
+        {"source": source, "series": list(series)},
+    )
+
+
+def refused(connection: Connection, source: str, series: Sequence[str]) -> dict[Series, Refused]:
+    """By series and timeframe, what a source was refused since something of it was validated."""
+    rows = connection.execute(
+        """
+        with judged as (
+            select *, max(file_id) filter (state = 'validated') over (partition by instrument, timeframe) as good_id
+            from raw.files where source = $source and list_contains($series, instrument)
+        )
+        select instrument, timeframe, count(distinct batch_id), max(fetched_at), arg_max(batch_id, file_id)
+        from judged where state = 'refused' and file_id > coalesce(good_id, 0) group by instrument, timeframe
+        """,
+        {"source": source, "series": list(series)},
     ).fetchall()
-    return {(instrument, timeframe): newest for instrument, timeframe, newest in rows}
+    return {(instrument, timeframe): Refused(*told) for instrument, timeframe, *told in rows}
 
 
 def newest_rate(connection: Connection, contract: str) -> datetime | None:
@@ -29,11 +79,11 @@ def newest_rate(connection: Connection, contract: str) -> datetime | None:
 
 
 def covers(connection: Connection, source: str, series: str, timeframe: str, span: tuple[datetime, datetime]) -> bool:
-    """Whether a source has told all of one series between two times already, at once."""
+    """Whether a source has told all of one series between two times already, at once, and was believed."""
     row = connection.execute(
         """
         select count(*) > 0 from raw.files
-        where source = $source and instrument = $series and timeframe = $timeframe and state <> 'refused'
+        where source = $source and instrument = $series and timeframe = $timeframe and state = 'validated'
             and covers_from <= $first and covers_until >= $last
         """,
         {"source": source, "series": series, "timeframe": timeframe, "first": span[0], "last": span[1]},
@@ -43,6 +93,15 @@ def covers(connection: Connection, source: str, series: str, timeframe: str, spa
     return is_covered
 
 
+def unjudged(connection: Connection, source_prefix: str) -> list[Unjudged]:
+    """The batches of some sources that landed and were never judged, in the order of their landing."""
+    rows = connection.execute(
+        "select batch_id, path from raw.batches where state = 'landed' and starts_with(source, ?) order by all",
+        [source_prefix],
+    ).fetchall()
+    return [Unjudged(batch_id, Path(path)) for batch_id, path in rows]
+
+
 def sources(connection: Connection) -> set[str]:
     """Of everything that was landed, whoever told it."""
     rows = connection.execute(
@@ -50,3 +109,7 @@ def sources(connection: Connection) -> set[str]:
         " union select source from raw.discoveries"
     ).fetchall()
     return {source for (source,) in rows}
+
+
+def _by_series(connection: Connection, query: str, values: Mapping[str, object]) -> dict[Series, datetime]:
+    return {(name, timeframe): at for name, timeframe, at in connection.execute(query, values).fetchall()}

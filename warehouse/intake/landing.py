@@ -259,20 +259,22 @@ def _count(connection: duckdb.DuckDBPyConnection, table: str) -> int:
 
 
 def _compare_with_landed(connection: duckdb.DuckDBPyConnection, source: str) -> None:
-    """Fill `temp.known`: incoming rows whose candle is in `raw` already; whether that says the same.
+    """Fill `temp.known`: incoming rows whose candle is in `raw` already; whether to store them, and what they change.
 
-    It does when what the same source has said last, or what is believed, is the same.
+    Nothing is added by what the same source has said last, nor by a source that says what is believed from a better
+    one, or from one as good. A better one is stored though it only confirms: nobody below it may correct it later. A
+    candle that was refused is there too, though it says nothing: its batch may be judged again, and then one of the two
+    must revise.
     """
     connection.execute(
         "create or replace temp table known"
-        " (file_id integer, opened_at timestamptz, is_same boolean, is_validated boolean)"
+        " (file_id integer, opened_at timestamptz, is_same boolean, is_revision boolean)"
     )
     connection.execute(
         """
         create or replace temp table rivals as
         select file_id, instrument, timeframe, source, state
         from raw.files semi join sources using (instrument, timeframe)
-        where state <> 'refused'
         """
     )
     if _count(connection, "rivals") == 0:
@@ -283,7 +285,9 @@ def _compare_with_landed(connection: duckdb.DuckDBPyConnection, source: str) -> 
         f"""
         insert into known
         with landed as (
-            select instrument, timeframe, opened_at, {SAME_VALUES} as landed_values, file_id, source, state, precedence
+            select
+                instrument, timeframe, opened_at, {SAME_VALUES} as landed_values, file_id, source, state,
+                coalesce(precedence, 0) as rank
             from raw.candle_rows join rivals using (file_id) left join raw.sources using (source)
             where opened_at between $first and $last
         ),
@@ -291,12 +295,19 @@ def _compare_with_landed(connection: duckdb.DuckDBPyConnection, source: str) -> 
             select
                 instrument, timeframe, opened_at,
                 arg_max(landed_values, file_id) filter (state = 'validated' and source = $source) as said,
-                arg_max(landed_values, (coalesce(precedence, 0), file_id)) filter (state = 'validated') as believed
+                arg_max(landed_values, (rank, file_id)) filter (state = 'validated') as believed,
+                max(rank) filter (state = 'validated') as best_rank
             from landed group by all
         )
         select
             incoming.file_id, incoming.opened_at,
-            coalesce({SAME_VALUES} in (said, believed), false) as is_same, believed is not null as is_validated
+            coalesce(
+                {SAME_VALUES} = said
+                or {SAME_VALUES} = believed
+                and best_rank >= coalesce((select precedence from raw.sources where source = $source), 0),
+                false
+            ) as is_same,
+            coalesce({SAME_VALUES} <> believed, false) as is_revision
         from incoming join sources using (file_id) join newest using (instrument, timeframe, opened_at)
         """,
         {"source": source, "first": first, "last": last},
@@ -309,7 +320,7 @@ def _file_reports(
     good = _by_file(connection, "select file_id, count(*) from incoming group by file_id")
     same = _by_file(connection, "select file_id, count(*) from known where is_same group by file_id")
     revised = _by_file(
-        connection, "select file_id, count(*) from known where is_validated and not is_same group by file_id"
+        connection, "select file_id, count(*) from known where is_revision and not is_same group by file_id"
     )
     bad = _by_file(connection, "select file_id, count(*) from rejected group by file_id")
     return tuple(

@@ -46,8 +46,9 @@ def land_funding(
 ) -> FundingReport:
     """Add what is new or revised, in the caller's transaction. Landing the same rows again adds nothing.
 
-    A row is compared with what its source had said by `fetched_at`, so replies may be landed in any order. Rates keep
-    30 decimals; the venue computes them with floats of 17 digits.
+    A row is compared with what was landed last of its source, whatever its time: a clock can be set back. A revision is
+    then stored as of just after what it revises, so that the newest is always the one that holds. Rates keep 30
+    decimals; the venue computes them with floats of 17 digits.
 
     Raises:
         InputUnusable: a time that is no full hour or not aware, an hour twice with different rates, a rate that does
@@ -94,20 +95,23 @@ def _land(connection: duckdb.DuckDBPyConnection, source: str, fetched_at: dateti
         """
         create or replace temp table differing_rates as
         with in_force as (
-            select instrument, began_at, rate, relative_rate
+            select instrument, began_at, rate, relative_rate, fetched_at
             from raw.funding_rates
-            where source = $source and fetched_at <= $fetched_at and instrument in (select instrument from given_rates)
+            where source = $source and instrument in (select instrument from given_rates)
             qualify row_number() over (partition by instrument, began_at order by fetched_at desc, rowid desc) = 1
         )
-        select given.*, in_force.rate is not null as revises
+        select
+            given.*, in_force.rate is not null as revises,
+            greatest($fetched_at, in_force.fetched_at + interval 1 microsecond) as fetched_at
         from given_rates as given left join in_force using (instrument, began_at)
         where (given.rate, given.relative_rate) is distinct from (in_force.rate, in_force.relative_rate)
         """,
         {"source": source, "fetched_at": fetched_at},
     )
     connection.execute(
-        "insert into raw.funding_rates select *, $source, $fetched_at from temp.differing_rates order by all",
-        {"source": source, "fetched_at": fetched_at},
+        "insert into raw.funding_rates"
+        " select * exclude (fetched_at), $source, fetched_at from temp.differing_rates order by all",
+        {"source": source},
     )
     row = connection.execute(
         "select count(*) filter (not revises), count(*) filter (revises) from temp.differing_rates"

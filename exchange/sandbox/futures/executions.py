@@ -57,7 +57,7 @@ class _History:
         contract = find(self._venue, request.match_info["symbol"])
         if contract is None:
             raise self._invalid("symbol")
-        span = self._span(await replies.arguments(request))
+        span = self._span(await replies.arguments(request, self._venue.now_ns()))
         trades = self._page(contract, span)
         elements = self._elements(contract, trades)
         page = replies.plain({"elements": elements, "len": len(elements), **_more(trades, span, "continuationToken")})

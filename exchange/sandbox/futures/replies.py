@@ -17,6 +17,8 @@ from exchange.sandbox.wire.numbers import rfc3339
 
 MILLISECONDS = 3  # fractional digits of serverTime
 INVALID_ARGUMENT = 11  # the gateway's code
+HIGHEST_FIELDS = 100  # of a form
+VENUE = "/derivatives"  # what answers in maintenance by itself; charts and market history lie behind the edge then
 
 Json = dict[str, object]
 Handler = Callable[[web.Request], Awaitable[web.Response]]
@@ -30,13 +32,13 @@ class Refusal(Exception):
         self.reply = reply
 
 
-def answering(handler: Handler, venue: Venue | None = None) -> Handler:
-    """The handler, with a refusal that it raises as its answer; with a venue, closed while that is in maintenance."""
+def answering(handler: Handler, venue: Venue) -> Handler:
+    """The handler, with a refusal that it raises as its answer, while the venue is not in maintenance."""
 
     @wraps(handler)
     async def answered(request: web.Request) -> web.Response:
-        if venue is not None and venue.status == MAINTENANCE:
-            return edge_closed()
+        if venue.status == MAINTENANCE:
+            return unavailable(request, venue.now_ns())
         try:
             return await handler(request)
         except Refusal as refusal:
@@ -45,9 +47,16 @@ def answering(handler: Handler, venue: Venue | None = None) -> Handler:
     return answered
 
 
-async def arguments(request: web.Request) -> Mapping[str, str]:
-    """The request's parameters: the query's and those of a form body, which some clients send with a GET too."""
-    found = dict(parse_qsl((await request.read()).decode("utf-8", "replace"), keep_blank_values=True))
+async def arguments(request: web.Request, now_ns: int) -> Mapping[str, str]:
+    """The request's parameters: the query's and those of a form body, which some clients send with a GET too.
+
+    Raises Refusal: the body is not encoded as it says, or has more fields than any request.
+    """
+    try:
+        body = (await request.read()).decode("utf-8", "replace")
+        found = dict(parse_qsl(body, keep_blank_values=True, max_num_fields=HIGHEST_FIELDS))
+    except (web.RequestPayloadError, ValueError):
+        raise Refusal(word(now_ns, "Bad Request")) from None
     return {**found, **{name: request.query.getone(name) for name in request.query}}
 
 
@@ -71,8 +80,10 @@ def invalid(now_ns: int, argument: str) -> web.Response:
     return _gateway(now_ns, 400, "BAD_REQUEST", INVALID_ARGUMENT, f"Argument invalid: {argument}")
 
 
-def edge_closed() -> web.Response:
-    """What the edge in front of the venue says for a service that is down: a page, where clients expect JSON."""
+def unavailable(request: web.Request, now_ns: int) -> web.Response:
+    """A word, from what is down itself; from the edge in front of it a page, where clients expect JSON."""
+    if request.path.startswith(VENUE):
+        return word(now_ns, "Unavailable")
     return turned_away(503, "Service Unavailable")
 
 

@@ -21,13 +21,13 @@ from exchange.sandbox.futures.contracts import (
     status,
     usd,
 )
-from exchange.sandbox.futures.replies import Handler, answering, success
+from exchange.sandbox.futures.replies import answering, success
 from exchange.sandbox.futures.tickers import rest_row
 from exchange.sandbox.futures.trades import history, rows
 from exchange.sandbox.market.facts import Contract
 from exchange.sandbox.market.model import END_OF_TIME_NS, Level
 from exchange.sandbox.units import DAY_NS, MS_NS, SECOND_NS
-from exchange.sandbox.venue import MAINTENANCE, Venue
+from exchange.sandbox.venue import Venue
 from exchange.sandbox.wire.numbers import rfc3339
 
 V3, V4 = "/derivatives/api/v3", "/derivatives/api/v4"
@@ -84,8 +84,8 @@ def routes(venue: Venue) -> list[web.RouteDef]:
         f"{V4}/historicalfundingrates": rest.funding_rates,  # without hyphens in v4 only: in v3 that is a 404
     }
     return [
-        *(web.get(path, _open(venue, handler)) for path, handler in public.items()),
-        *(web.route("*", f"{V3}/{path}", _open(venue, rest.private)) for path in PRIVATE),
+        *(web.get(path, answering(handler, venue)) for path, handler in public.items()),
+        *(web.route("*", f"{V3}/{path}", answering(rest.private, venue)) for path in PRIVATE),
         *executions.routes(venue),
     ]
 
@@ -112,21 +112,22 @@ class _Rest:
         return self._success({"ticker": self._ticker(self._contract(request.match_info["symbol"]))})
 
     async def orderbook(self, request: web.Request) -> web.Response:
-        contract = await self._asked_contract(request)
+        contract = self._asked_contract(await self._arguments(request))
         book = self._venue.market.futures_book(contract.symbol)
         sides = {"bids": _levels(contract, book.bids), "asks": _levels(contract, book.asks)}
         return self._success({"orderBook": sides})
 
     async def history(self, request: web.Request) -> web.Response:
-        contract = await self._asked_contract(request)
+        asked = await self._arguments(request)
+        contract = self._asked_contract(asked)
         market = self._venue.market
-        before_ns = min(self._time(await replies.arguments(request), "lastTime"), market.now_ns + 1)
+        before_ns = min(self._time(asked, "lastTime"), market.now_ns + 1)
         trades = rows(market.futures_trades(contract.symbol, before_ns, HISTORY_TRADES))
         recent = [trade for trade in trades if trade.time_ns >= market.now_ns - HISTORY_NS]
         return self._success({"history": history(contract, recent)})
 
     async def funding_rates(self, request: web.Request) -> web.Response:
-        contract = await self._asked_contract(request)
+        contract = self._asked_contract(await self._arguments(request))
         rates = [
             {
                 "timestamp": rfc3339(rate.at_ns, 0),
@@ -150,8 +151,11 @@ class _Rest:
         quote = self._venue.market.futures_quote(contract.symbol)
         return rest_row(contract, quote, standing(self._venue, contract))
 
-    async def _asked_contract(self, request: web.Request) -> Contract:
-        symbol = (await replies.arguments(request)).get("symbol")
+    async def _arguments(self, request: web.Request) -> Mapping[str, str]:
+        return await replies.arguments(request, self._venue.now_ns())
+
+    def _asked_contract(self, asked: Mapping[str, str]) -> Contract:
+        symbol = asked.get("symbol")
         if symbol is None:
             raise replies.Refusal(replies.word(self._venue.now_ns(), "requiredArgumentMissing: symbol"))
         return self._contract(symbol)
@@ -174,17 +178,6 @@ class _Rest:
         if parts is None or seconds is None:
             raise replies.Refusal(replies.word(self._venue.now_ns(), f"invalidArgument: {name}"))
         return seconds * SECOND_NS + int((parts[2] or "").ljust(9, "0"))
-
-
-def _open(venue: Venue, handler: Handler) -> Handler:
-    """The handler, while the venue is not in maintenance."""
-
-    async def opened(request: web.Request) -> web.Response:
-        if venue.status == MAINTENANCE:
-            return replies.word(venue.now_ns(), "Unavailable")
-        return await handler(request)
-
-    return answering(opened)
 
 
 def _levels(contract: Contract, levels: tuple[Level, ...]) -> list[list[float]]:

@@ -18,6 +18,7 @@ from trading.errors import InputUnusable
 
 FEWEST_MOMENTS = 4  # open, high, low and close may each need one
 SHORTEST_STEP_NS, LONGEST_STEP_NS = 1_000, 9_000  # between two trades of one moment
+MOST_AT_ONCE = 20  # trades of one time: a page of the venue's must hold more, or no cursor would pass them
 BUSY_SHARE = (7, 8)  # of the time between two moments, that trades of one may fill
 LEAST_ROOM = 128  # a moment is at least this part of a step after its minute begins: its trades all lie before it
 HIGHEST_PRICE = 2**33
@@ -210,13 +211,16 @@ def mirrored(moments: Moments) -> tuple[Integers, Integers, Integers]:
     return both >> 1, middle, both & 1
 
 
-def spread(moments: Moments, trades_before: int) -> Trades:
-    """The trades of all moments, in order; their ids go on from `trades_before`."""
+def spread(moments: Moments, trades_before: int, *, at_once: bool = False) -> Trades:
+    """The trades of all moments, in order; their ids go on from `trades_before`.
+
+    Each has a time of its own, or, `at_once`, in half of the small sweeps all have that of the last one.
+    """
     owner = np.repeat(np.arange(len(moments.trades)), moments.trades)
     starts = moments.trades.cumsum() - moments.trades
     place = np.arange(len(owner), dtype=np.int64) - starts[owner]
     back: Integers = (moments.trades - 1)[owner] - place
-    before_ns: Integers = back * _steps_ns(moments)[owner]
+    before_ns: Integers = back * _steps_ns(moments, at_once)[owner]
     return Trades(
         moments.at_ns[owner] - before_ns,
         _prices(moments, owner, place, back),
@@ -227,11 +231,13 @@ def spread(moments: Moments, trades_before: int) -> Trades:
     )
 
 
-def _steps_ns(moments: Moments) -> Integers:
+def _steps_ns(moments: Moments, at_once: bool) -> Integers:
     """Between two trades. No moment reaches back into the minute before: it would belong to two bars."""
     chance = (moments.key >> np.uint64(20)) % np.uint64(LONGEST_STEP_NS - SHORTEST_STEP_NS)
     room: Integers = moments.at_ns % MINUTE_NS // moments.trades
-    return np.minimum(SHORTEST_STEP_NS + chance.astype(np.int64), room)
+    steps = np.minimum(SHORTEST_STEP_NS + chance.astype(np.int64), room)
+    is_one = at_once & (moments.trades <= MOST_AT_ONCE) & (moments.key >> np.uint64(1) & np.uint64(1) == 0)
+    return np.where(is_one, 0, steps)
 
 
 def _prices(moments: Moments, owner: Integers, place: Integers, back: Integers) -> Integers:

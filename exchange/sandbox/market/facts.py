@@ -1,10 +1,11 @@
 """Facts of the venue about each market it lists: precision, limits, margin levels, spellings.
 
-Source: the venue's own AssetPairs and instruments replies, September 2026, for the pair BTC/USD and the contracts
-PF_XBTUSD (of its margin levels the first three) and PF_DOGEUSD (the first two), and for tick and lot of PF_ETHUSD and
-PF_SOLUSD; of the largest position of PF_ETHUSD too. Margin levels of PF_ETHUSD and PF_SOLUSD are those of the venue's
-published classes A and B. The rest was written from memory: of the right kind and size, not checked against the venue.
-Tick sizes change over time: a client has to read them, and these are what it reads here.
+Source: the venue's own AssetPairs and instruments replies, 2026, for the pair BTC/USD, for least volume and limits of
+SOL/USD and DOGE/USD (of the latter the decimals of its cost too), for the contracts PF_XBTUSD (of its margin levels the
+first three) and PF_DOGEUSD (the first two), and for tick and lot of PF_ETHUSD and PF_SOLUSD; of the largest position of
+PF_ETHUSD too. Margin levels of PF_ETHUSD and PF_SOLUSD are those of the venue's published classes A and B. The rest was
+written from memory: of the right kind and size, not checked against the venue. Tick sizes change over time: a client
+has to read them, and these are what it reads here.
 """
 
 from collections.abc import Iterable
@@ -83,12 +84,12 @@ TO_TEN, TO_THREE = tuple(range(2, 11)), (2, 3)
 PAIRS = (
     SpotPair("BTC/USD", "XXBTZUSD", "XBTUSD", "XBT/USD", "XXBT", "ZUSD", 1, 5, 8, "0.00005", "0.5", TO_TEN, 350, 250),
     SpotPair("ETH/USD", "XETHZUSD", "ETHUSD", "ETH/USD", "XETH", "ZUSD", 2, 5, 8, "0.001", "0.5", TO_TEN, 7000, 4500),
-    SpotPair("SOL/USD", "SOLUSD", "SOLUSD", "SOL/USD", "SOL", "ZUSD", 2, 5, 8, "0.02", "0.5", TO_TEN, 80000, 50000),
+    SpotPair("SOL/USD", "SOLUSD", "SOLUSD", "SOL/USD", "SOL", "ZUSD", 2, 5, 8, "0.06", "0.5", TO_TEN, 37000, 24000),
     SpotPair(
         "AVAX/USD", "AVAXUSD", "AVAXUSD", "AVAX/USD", "AVAX", "ZUSD", 2, 5, 8, "0.1", "0.5", TO_THREE, 60000, 35000
     ),
     SpotPair(
-        "DOGE/USD", "XDGUSD", "XDGUSD", "XDG/USD", "XXDG", "ZUSD", 7, 5, 8, "20", "0.5", TO_TEN, 22000000, 13000000
+        "DOGE/USD", "XDGUSD", "XDGUSD", "XDG/USD", "XXDG", "ZUSD", 7, 9, 8, "50", "0.5", TO_TEN, 30000000, 30000000
     ),
 )
 

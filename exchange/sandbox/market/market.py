@@ -106,10 +106,10 @@ class Market:
         """The bar of the interval that runs now, kept up to date from the first time it is asked for."""
         return self._spot[instrument].chart.running_bar(minutes, self.now_ns)
 
-    def spot_trades(self, instrument: str, after_ns: int, limit: int) -> Trades:
-        """At most `limit` trades strictly after this time, the oldest first."""
+    def spot_trades(self, instrument: str, from_ns: int, limit: int) -> Trades:
+        """At most `limit` trades at this time or later, the oldest first."""
         tape = self._spot[instrument].tape
-        start = tape.printed_at(after_ns)
+        start = tape.printed_at(from_ns - 1)
         return tape.trades(start, start + limit)
 
     def last_spot_trades(self, instrument: str, limit: int) -> Trades:

@@ -31,7 +31,7 @@ class SourceCandle(NamedTuple):
 
 
 class Trades(NamedTuple):
-    """Trades in the order they happened, as columns of one length. Times rise strictly."""
+    """Trades in the order they happened, as columns of one length. Times never fall; one taker's may share theirs."""
 
     time_ns: Integers
     price: Integers

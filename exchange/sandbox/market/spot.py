@@ -25,7 +25,7 @@ class SpotMarket:
         self._moments = moments
         self._key = key_of(seed, pair.instrument, "trades")
         self._book_key = key_of(seed, pair.instrument, "book")
-        self.path = Tape(span_ns, self.expand)
+        self.path = Tape(span_ns, self.expand, at_once=True)
         self.tape = SeenTape(self.path)
         self.chart = Chart(self.tape)
         self.curve = Curve(self.path)  # an index is made of many venues: a halt at one does not stop it

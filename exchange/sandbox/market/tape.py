@@ -67,10 +67,14 @@ class Tape:
 
     candles_in_halts = 0  # a path knows no halts
 
-    def __init__(self, span_ns: int, expand: Expand) -> None:
-        """`expand(start, stop)` gives the moments of the candles from the one numbered `start` to before `stop`."""
+    def __init__(self, span_ns: int, expand: Expand, *, at_once: bool = False) -> None:
+        """`expand(start, stop)` gives the moments of the candles from the one numbered `start` to before `stop`.
+
+        `at_once`: trades of one taker may share their time.
+        """
         self.span_ns = span_ns
         self._expand = expand
+        self._at_once = at_once
         self._table = np.zeros((len(Rows._fields) + 1, 64), np.int64)  # the last row: trades before the candle
         self._loaded = self._trades_loaded = 0
         self._reel = _Reel(0, 0, NO_MOMENTS, NO_ROWS, [], [])
@@ -126,7 +130,7 @@ class Tape:
 
     def _trades_of_reel(self) -> Trades:
         if self._reel_trades is None:
-            self._reel_trades = spread(self._reel.moments, self._reel.trades_before)
+            self._reel_trades = spread(self._reel.moments, self._reel.trades_before, at_once=self._at_once)
         return self._reel_trades
 
     # --- how far it has been printed
@@ -199,7 +203,8 @@ class Tape:
 
     def _expansion(self, number: int) -> Trades:
         if number not in self._expansions:
-            self._expansions[number] = spread(self._expand(number, number + 1), int(self._table[-1, number]))
+            before = int(self._table[-1, number])
+            self._expansions[number] = spread(self._expand(number, number + 1), before, at_once=self._at_once)
             if len(self._expansions) > KEPT_EXPANSIONS:
                 self._expansions.popitem(last=False)
         self._expansions.move_to_end(number)

@@ -12,7 +12,11 @@ COVERED = (
         "`pair`, `info`, `aclass_base`, `assetVersion`; no fees, as at the venue; `country_code` is ignored",
     ),
     Coverage("GET, POST /0/public/OHLC", "covered", "720 committed rows and the running one, zero rows included"),
-    Coverage("GET, POST /0/public/Trades", "covered", "since the first candle that is fed; `misc` is always empty"),
+    Coverage(
+        "GET, POST /0/public/Trades",
+        "covered",
+        "since the first candle that is fed; `since` is included; `misc` is always empty",
+    ),
     Coverage("GET, POST /0/public/Ticker", "covered"),
     Coverage("GET, POST /0/public/Depth", "partly", "a level's time is the book's; volumes to a thousandth"),
     Coverage("/0/public/Spread", "not", "a book has no history here"),
@@ -33,6 +37,6 @@ COVERED = (
     Coverage("WebSocket v2 level3, executions, balances", "not", "refused as on the venue's public endpoint"),
     Coverage("WebSocket v2 orders (add_order and others)", "not", "refused likewise; accounts and orders come later"),
     Coverage("Rates of WebSocket v2", "partly", "`Exceeded msg rate` from a fixed budget; no limit on connections"),
-    Coverage("WebSocket v1", "not", "v2 came after it; clients that still speak it, as gocryptotrader, find nothing"),
+    Coverage("WebSocket v1", "not", "v2 came after it; clients that still speak it find nothing"),
     Coverage("FIX, uws.kraken.com", "not", "no client of ours uses them"),
 )

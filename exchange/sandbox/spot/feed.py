@@ -16,6 +16,7 @@ from exchange.sandbox.wire.link import Link
 ALREADY_SUBSCRIBED = "Already subscribed"
 NOT_SUBSCRIBED = "Subscription Not Found"
 UNKNOWN_SYMBOL = "Currency pair not supported"
+NO_SYMBOL = "Currency pair not in ISO 4217-A3 format"  # without a slash
 TOO_MANY_FRAMES = "Exceeded msg rate"
 GOING_AWAY = 1001
 INSTRUMENTS = Topic("instrument", 0, 0, "")
@@ -150,7 +151,7 @@ class SpotFeed:
 
     def _refusal(self, connection: Connection, request: Request, symbol: str) -> str | None:
         if request.channel != "instrument" and symbol not in self._venue.market.pairs:
-            return f"{UNKNOWN_SYMBOL} {symbol}"
+            return f"{UNKNOWN_SYMBOL if '/' in symbol else NO_SYMBOL} {symbol}"
         error = refusal_of_parameters(request)
         if error is not None:
             return error

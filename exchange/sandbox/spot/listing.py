@@ -1,6 +1,6 @@
 """The lists of assets and pairs, for REST and for the instrument channel.
 
-REST writes minima and ticks as text, WebSocket as numbers.
+REST writes minima and ticks as text, WebSocket as numbers, small ones with an exponent.
 """
 
 from collections.abc import Iterable
@@ -24,19 +24,28 @@ class Asset(NamedTuple):
     display: str  # `BTC`
     decimals: int
     display_decimals: int
-    margin_rate: float
+    margin_rate: str
+    collateral_value: float
 
 
-class Precision(NamedTuple):
+class CurrencyFacts(NamedTuple):
     """What differs between currencies; pairs don't tell."""
 
     decimals: int
     display_decimals: int
-    margin_rate: float
+    margin_rate: str
+    collateral_value: float
 
 
-PRECISIONS = {"USD": Precision(4, 2, 0.025), "EUR": Precision(4, 2, 0.025), "XRP": Precision(8, 5, 0.02)}
-PRECISION_OF_OTHERS = Precision(10, 5, 0.02)
+# As the venue's Assets stated them in 2026; those of others are of the right kind and size.
+FACTS = {
+    "BTC": CurrencyFacts(10, 5, "0.01", 0.99),
+    "DOGE": CurrencyFacts(8, 2, "0.02", 0.925),
+    "ETH": CurrencyFacts(10, 5, "0.02", 0.99),
+    "SOL": CurrencyFacts(10, 5, "0.02", 0.925),
+    "USD": CurrencyFacts(4, 2, "0.036", 1.0),
+}
+FACTS_OF_OTHERS = CurrencyFacts(10, 5, "0.02", 0.9)
 
 
 def assets_of(pairs: Iterable[SpotPair]) -> dict[str, Asset]:
@@ -54,7 +63,7 @@ def asset_entry(asset: Asset, *, displayed: bool) -> dict[str, Any]:
         "altname": asset.display if displayed else asset.altname,
         "decimals": asset.decimals,
         "display_decimals": asset.display_decimals,
-        "collateral_value": 1.0,
+        "collateral_value": asset.collateral_value,
         "status": "enabled",
         "margin_rate": asset.margin_rate,
     }
@@ -116,7 +125,7 @@ def instrument_data(venue: Venue, pairs: Iterable[SpotPair]) -> dict[str, Any]:
 def channel_pair(pair: SpotPair, status: str) -> dict[str, Any]:
     """One pair as the instrument channel states it. Limits on positions are there for marginable pairs only."""
     base, quote = pair.instrument.split("/")
-    tick = Fragment(decimal_text(1, pair.price_decimals))
+    tick = _number(decimal_text(1, pair.price_decimals))
     margin = {
         "margin_initial": round(1 / max(pair.leverage), 4),
         "position_limit_long": pair.long_position_limit,
@@ -128,16 +137,17 @@ def channel_pair(pair: SpotPair, status: str) -> dict[str, Any]:
         "quote": quote,
         "status": status,
         "qty_precision": pair.volume_decimals,
-        "qty_increment": Fragment(decimal_text(1, pair.volume_decimals)),
+        "qty_increment": _number(decimal_text(1, pair.volume_decimals)),
         "price_precision": pair.price_decimals,
         "cost_precision": pair.cost_decimals,
         "marginable": bool(pair.leverage),
         "has_index": True,
-        "cost_min": Fragment(pair.minimum_cost),
+        "ws_display_price_precision": pair.price_decimals,
+        "cost_min": _number(pair.minimum_cost),
         **(margin if pair.leverage else {}),
         "tick_size": tick,
         "price_increment": tick,
-        "qty_min": Fragment(pair.minimum_volume),
+        "qty_min": _number(pair.minimum_volume),
     }
 
 
@@ -153,7 +163,7 @@ def status_of(venue: Venue, pair: SpotPair) -> str:
 
 def _asset(pair: SpotPair, key: str, side: int) -> Asset:
     display = pair.instrument.split("/")[side]
-    return Asset(key, pair.wsname.split("/")[side], display, *PRECISIONS.get(display, PRECISION_OF_OTHERS))
+    return Asset(key, pair.wsname.split("/")[side], display, *FACTS.get(display, FACTS_OF_OTHERS))
 
 
 def _channel_asset(asset: Asset) -> dict[str, Any]:
@@ -163,6 +173,11 @@ def _channel_asset(asset: Asset) -> dict[str, Any]:
         "precision": asset.decimals,
         "precision_display": asset.display_decimals,
         "borrowable": True,
-        "collateral_value": 1.0,
-        "margin_rate": asset.margin_rate,
+        "collateral_value": asset.collateral_value,
+        "margin_rate": Fragment(asset.margin_rate),
     }
+
+
+def _number(text: str) -> Fragment:
+    """A number as the venue writes its own: the shortest decimals, 1e-08 and not 0.00000001."""
+    return Fragment(repr(float(text)))

@@ -103,9 +103,10 @@ def ticker(pair: SpotPair, kind: str, quote: SpotQuote) -> str:
 
 
 def candles(pair: SpotPair, kind: str, bars: Iterable[Bar], minutes: int, at_ns: int) -> str:
-    """Candles; `at_ns` is the trade that caused the message. The deprecated `timestamp` is the END of the interval.
+    """Candles; `at_ns` is the trade that caused the message, or when the snapshot was taken.
 
-    Put together by hand like trades: in a lockstep replay nothing is written more often.
+    The deprecated `timestamp` of a candle is the END of its interval. Put together by hand like trades: in a
+    lockstep replay nothing is written more often.
     """
     data = ",".join([_candle(pair, bar, minutes) for bar in bars])
     return f'{{"channel":"ohlc","type":"{kind}","timestamp":"{rfc3339(at_ns, 9)}","data":[{data}]}}'

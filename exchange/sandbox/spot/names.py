@@ -15,7 +15,7 @@ class Named(NamedTuple):
 
 
 class Names:
-    """All spellings that REST accepts: `XXBTZUSD`, `XBTUSD`, `BTCUSD`, `BTC/USD`; not `XBT/USD`."""
+    """All spellings that REST accepts, in any case: `XXBTZUSD`, `XBTUSD`, `BTCUSD`, `BTC/USD`; not `XBT/USD`."""
 
     def __init__(self, pairs: Iterable[SpotPair]) -> None:
         self._named: dict[str, Named] = {}
@@ -27,11 +27,12 @@ class Names:
 
     def find(self, name: str, *, displayed: bool) -> Named:
         """`displayed`: answer under the display form whatever was asked. Raises Refused: no such spelling."""
-        if name not in self._named:
+        named = self._named.get(name.upper())
+        if named is None:
             raise Refused(UNKNOWN_PAIR)
-        named = self._named[name]
         return named._replace(key=named.pair.instrument) if displayed else named
 
     def spelled(self, name: str) -> str:
         """The instrument behind a spelling; nothing for what isn't one."""
-        return self._named[name].pair.instrument if name in self._named else ""
+        named = self._named.get(name.upper())
+        return named.pair.instrument if named else ""

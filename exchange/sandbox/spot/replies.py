@@ -35,9 +35,9 @@ def candles(pair: SpotPair, key: str, bars: list[Bar], minutes: int) -> dict[str
     return {key: [_candle_row(pair, bar) for bar in bars], "last": last_ns // SECOND_NS}
 
 
-def trades(pair: SpotPair, key: str, page: Trades, after_ns: int) -> dict[str, Any]:
-    """Trades. `last` is the cursor of the next page; without rows it is the one that was given."""
-    last_ns = int(page.time_ns[-1]) if len(page) else after_ns
+def trades(pair: SpotPair, key: str, page: Trades, from_ns: int) -> dict[str, Any]:
+    """Trades. `last` is the cursor of the next page, which begins at this one's end; without rows, the one given."""
+    last_ns = int(page.time_ns[-1]) if len(page) else from_ns
     rows = zip(*(column.tolist() for column in page), strict=True)
     return {key: [_trade_row(pair, *row) for row in rows], "last": str(last_ns)}
 

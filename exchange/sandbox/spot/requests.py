@@ -79,11 +79,8 @@ def read_frame(text: str) -> Ping | Request | Refusal:
 
 def refusal_of_parameters(request: Request) -> str | None:
     """What is refused for each symbol by itself, after the symbol."""
-    if request.channel == "ohlc" and request.interval_minutes not in INTERVALS_MINUTES:
-        return WRONG_INTERVAL
-    if request.channel == "book" and request.depth not in DEPTHS:
-        return WRONG_DEPTH
-    return None
+    is_wrong = request.channel == "ohlc" and request.interval_minutes not in INTERVALS_MINUTES
+    return WRONG_INTERVAL if is_wrong else None
 
 
 def _request(method: str, params: Any, req_id: int | None) -> Request:
@@ -104,7 +101,7 @@ def _request(method: str, params: Any, req_id: int | None) -> Request:
         channel=channel,
         symbols=() if channel == "instrument" else _symbols(params.get("symbol")),
         interval_minutes=_whole(params.get("interval", 0)) if channel == "ohlc" else 0,
-        depth=_whole(params.get("depth", DEPTHS[0])) if channel == "book" else 0,
+        depth=_depth(params.get("depth", DEPTHS[0])) if channel == "book" else 0,
         trigger=_trigger(params.get("event_trigger", TRIGGERS[0])) if channel == "ticker" else "",
         snapshot=snapshot,
         req_id=req_id,
@@ -119,6 +116,13 @@ def _symbols(symbols: Any) -> tuple[str, ...]:
 def _whole(number: Any) -> int:
     _demand(isinstance(number, int) and not isinstance(number, bool))
     return int(number)
+
+
+def _depth(depth: Any) -> int:
+    """A wrong one is refused once for all symbols, unlike a wrong interval."""
+    if _whole(depth) not in DEPTHS:
+        raise _Wrong(WRONG_DEPTH)
+    return int(depth)
 
 
 def _trigger(trigger: Any) -> str:

@@ -167,11 +167,11 @@ class SpotRest:
     def _trades(self, arguments: Arguments) -> Result:
         named = self._one(arguments)
         count = arguments.whole("count", HIGHEST_TRADES, 1, HIGHEST_TRADES)
-        after_ns = arguments.since_ns("since")
+        from_ns = arguments.since_ns("since")
         market, instrument = self._venue.market, named.pair.instrument
-        if after_ns is None:
+        if from_ns is None:
             return replies.trades(named.pair, named.key, market.last_spot_trades(instrument, count), 0)
-        return replies.trades(named.pair, named.key, market.spot_trades(instrument, after_ns, count), after_ns)
+        return replies.trades(named.pair, named.key, market.spot_trades(instrument, from_ns, count), from_ns)
 
     def _depth(self, arguments: Arguments) -> Result:
         named = self._one(arguments)

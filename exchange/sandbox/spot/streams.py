@@ -12,7 +12,7 @@ from exchange.sandbox.spot.requests import Request
 from exchange.sandbox.venue import Venue
 
 TRADES_IN_SNAPSHOT = 50
-INTERVALS_IN_SNAPSHOT = 12  # how far the venue's own example reaches back; the exact number isn't known
+INTERVALS_BACK = 12  # from the running one: as far as the venue's own example and a recording reach
 
 
 class Topic(NamedTuple):
@@ -119,10 +119,9 @@ class CandleStream:
         self._minutes = minutes
 
     def snapshot(self) -> str:
-        market = self._venue.market
-        bars = market.spot_bars(self._pair.instrument, self._minutes, INTERVALS_IN_SNAPSHOT - 1)
+        bars = self._venue.market.spot_bars(self._pair.instrument, self._minutes, INTERVALS_BACK)
         traded = [bar for bar in bars if bar.trades]
-        return messages.candles(self._pair, messages.SNAPSHOT, traded, self._minutes, market.now_ns)
+        return messages.candles(self._pair, messages.SNAPSHOT, traded, self._minutes, self._venue.now_ns())
 
     def update(self, moment: Moment) -> str | None:
         bar = self._venue.market.spot_running_bar(self._pair.instrument, self._minutes)

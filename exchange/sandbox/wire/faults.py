@@ -33,7 +33,7 @@ FRAME_KINDS: tuple[str, ...] = get_args(FrameKind)
 REQUEST_KINDS: tuple[str, ...] = get_args(RequestKind)
 HANDSHAKE_KINDS: tuple[str, ...] = ("too_many_requests", "server_error")
 
-Unavailable = Callable[[], web.Response]
+Unavailable = Callable[[web.Request], web.Response]
 
 
 @dataclass(frozen=True)
@@ -250,7 +250,7 @@ class FaultPlan:
             case "server_error":
                 return turned_away(fault.status, "Error")
             case "unavailable":
-                return unavailable()
+                return unavailable(request)
             case "close":
                 if request.transport is not None:
                     request.transport.close()

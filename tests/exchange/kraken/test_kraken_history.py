@@ -8,8 +8,8 @@ import pytest
 from kraken_venue import FIRST_NS, STARTS_NS, Venue, with_venue
 from twisted_venue import Twist, twisted
 
-from exchange.kraken.history import Progress, collect, covered_from
-from exchange.kraken.spool import Job, Row, Spool
+from exchange.kraken.history import Progress, collect, covered_from, parts_of
+from exchange.kraken.spool import Job, Row, Spool, key_of
 from exchange.sandbox.wire.faults import Fault
 from trading.errors import CheckFailed, ExchangeUnavailable
 
@@ -18,7 +18,7 @@ MINUTES = {"15m": 15, "1h": 60, "4h": 240, "1d": 1440}
 
 
 def job(dataset: Any, instrument: str, from_s: int = 0, until_s: int = NOW_S) -> Job:
-    return Job(dataset, instrument, dict.fromkeys(MINUTES, from_s), until_s, is_increment=False)
+    return Job(dataset, instrument, {key_of(*part): from_s for part in parts_of(dataset, instrument)}, until_s)
 
 
 def collected(tmp_path: Path, wanted: Job, *, twist: Twist | None = None, **options: Any) -> list[Any]:
@@ -228,6 +228,33 @@ def test_a_chart_that_goes_back_is_refused(tmp_path: Path) -> None:
 
     with pytest.raises(CheckFailed, match=r"Chart trade of PF_XBTUSD 15m: a candle of \d+ s came where one after"):
         collected(tmp_path, job("charts", "PF_XBTUSD"), twist=turned)
+
+
+@pytest.mark.parametrize(
+    ("said", "kept"),
+    [
+        ("0.09624183255", "0.0962418326"),  # the tie goes to the even digit
+        ("0.09624183265", "0.0962418326"),
+        ("0.000001234567891", "0.0000012346"),
+        ("12345678901234567890123456789.5", "12345678901234567890123456789.5"),
+    ],
+)
+def test_mark_price_and_index_are_rounded_to_ten_decimals_and_trades_are_not(
+    tmp_path: Path, said: str, kept: str
+) -> None:
+    def finer(path: str, query: dict[str, str], reply: Any) -> Any:
+        if "/charts/" in path:
+            for candle in reply["candles"]:
+                candle.update(dict.fromkeys(("open", "high", "low", "close"), said))
+        return reply
+
+    rows = collected(tmp_path, job("charts", "PF_XBTUSD", from_s=NOW_S - 7_200), twist=finer)
+    told = {row.series: row[3:7] for row in rows}
+    assert told == {
+        "PF_XBTUSD": (said,) * 4,
+        "PF_XBTUSD.mark": (kept,) * 4,
+        "PF_XBTUSD.spot": (kept,) * 4,
+    }
 
 
 def test_what_is_known_of_a_series_begins_where_the_venue_begins(tmp_path: Path) -> None:

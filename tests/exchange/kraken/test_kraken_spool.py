@@ -7,9 +7,9 @@ from pathlib import Path
 import pytest
 
 from exchange.kraken.spool import Job, Rate, Row, Spool
-from trading.errors import InputUnusable, WarehouseBusy
+from trading.errors import InputUnusable, SetupFailed, WarehouseBusy
 
-JOB = Job("ohlc", "BTC/USD", {"15m": 0, "1h": 3600}, 7200, is_increment=False)
+JOB = Job("ohlc", "BTC/USD", {"BTC/USD 15m": 0, "BTC/USD 1h": 3600}, 7200, ("BTC/USD 1h",), "asked")
 HOLDER = """
 import sys
 from pathlib import Path
@@ -33,7 +33,7 @@ def path(tmp_path: Path) -> Path:
 def test_goes_on_with_the_job_that_was_begun_whatever_it_is_asked_for(path: Path) -> None:
     with Spool(path, JOB) as spool:
         spool.keep([row(0)], {"page": 1})
-    with Spool(path, JOB._replace(until_s=9000, is_increment=True)) as spool:
+    with Spool(path, JOB._replace(until_s=9000, increments=(), asked_by="asked again")) as spool:
         assert spool.job == JOB
         assert (spool.progress, spool.rows, spool.is_complete) == ({"page": 1}, 1, False)
 
@@ -95,3 +95,32 @@ def test_a_file_that_is_no_spool_is_named_and_left_alone(path: Path, content: by
     path.write_bytes(content)
     with pytest.raises(InputUnusable, match=r"job\.sqlite is no spool.* Remove it"):
         Spool(path, None)
+
+
+def test_a_file_that_can_not_be_opened_is_named_and_is_not_said_to_be_in_use(path: Path) -> None:
+    path.mkdir(parents=True)
+    with pytest.raises(SetupFailed, match=r"job\.sqlite can't be used: unable to open database file\. Look at room"):
+        Spool(path, JOB)
+
+
+FILLS_THE_DISK = """
+import resource, signal, sys
+from pathlib import Path
+from exchange.kraken.spool import Job, Row, Spool
+
+signal.signal(signal.SIGXFSZ, signal.SIG_IGN)  # writing past the limit is an error then, as on a full disk
+with Spool(Path(sys.argv[1]), Job("ohlc", "BTC/USD", {"BTC/USD 15m": 0}, 7200)) as spool:
+    spool.keep([Row("BTC/USD", "15m", 0, "1", "1", "1", "1", "1", 1)], {"page": 1})
+    resource.setrlimit(resource.RLIMIT_FSIZE, (60_000, resource.RLIM_INFINITY))
+    try:
+        spool.keep((Row("BTC/USD", "15m", 900 * n, "1" * 200, "1", "1", "1", "1", 1) for n in range(1, 2000)), {})
+    except Exception as error:
+        print(type(error).__name__, error)
+"""
+
+
+def test_a_page_for_which_there_is_no_room_is_an_error_that_names_the_file_and_costs_no_page_before(path: Path) -> None:
+    done = subprocess.run([sys.executable, "-c", FILLS_THE_DISK, str(path)], capture_output=True, text=True, check=True)
+    assert done.stdout.startswith(f"SetupFailed The spool {path} can't be used: ")
+    with Spool(path, None) as spool:
+        assert (spool.progress, spool.rows) == ({"page": 1}, 1)

@@ -71,6 +71,8 @@ def test_it_lists_itself(sandbox):
         ("POST", "/status", b'{"status": "maintenance", "until": 5}', 400, "`until` has to come after"),
         ("POST", "/skew", b'{"by_s": 1, "at": 4e18, "until": 4e18}', 400, "`until` has to come after"),
         ("POST", "/suspend", b'{"instruments": ["BTC/USD"], "at": 5, "until": 6}', 400, "`until` has to come after"),
+        ("POST", "/faults", b'{"kind": "drop", "on": "spot_ws", "at": 10, "until": 5}', 400, "`until` has to come"),
+        ("POST", "/faults", b'{"kind": "silence", "on": "spot_ws", "times": 3}', 400, "hits all that match"),
         ("POST", "/skew", b'{"by_s": "much"}', 400, "by_s"),
         ("POST", "/skew", b'{"by_s": 1e300}', 400, "by_s"),
         ("POST", "/drop", b'{"how": "close", "link": 1}', 404, "no link 1"),
@@ -426,18 +428,6 @@ def test_a_wrong_clock_makes_no_connection_idle(serve):
             return (await ws.receive_json(timeout=5))["event"]
 
     assert asyncio.run(jump(serve())) == "subscribed"
-
-
-@pytest.mark.parametrize(("drops_idle", "is_open"), [(True, False), (False, True)])
-def test_connections_without_a_word_are_dropped_or_kept(serve, drops_idle, is_open):
-    async def idle(up):
-        async with aiohttp.ClientSession() as http, http.ws_connect(up.urls.futures_ws) as ws:
-            await ws.receive(5)
-            await asyncio.to_thread(up.advance, 120)
-            await asyncio.sleep(0.1)
-            return any(link.is_open for link in up.sandbox.links.values())
-
-    assert asyncio.run(idle(serve(drops_idle=drops_idle))) is is_open
 
 
 @pytest.mark.parametrize(("how", "code"), [("close", 1001), ("reset", 1006)])

@@ -9,7 +9,15 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from exchange.sandbox.market.bars import as_bars, gathered, grouped, rows_of
-from exchange.sandbox.market.expansion import FEWEST_MOMENTS, busiest, grid, refuse_infeasible, sketched, spread
+from exchange.sandbox.market.expansion import (
+    FEWEST_MOMENTS,
+    MOST_AT_ONCE,
+    busiest,
+    grid,
+    refuse_infeasible,
+    sketched,
+    spread,
+)
 from exchange.sandbox.market.facts import listed
 from exchange.sandbox.market.model import SourceCandle, Trades
 from exchange.sandbox.market.sources import candles_of
@@ -65,6 +73,21 @@ def test_trades_lie_inside_their_candle_at_rising_times(candle: SourceCandle, mi
     assert times[0] >= candle.opened_ns
     assert times[-1] < candle.opened_ns + candle.span_ns
     assert (np.diff(times) >= 1_000).all()
+
+
+@given(candles(opened_ns=DAY_NS), st.sampled_from([4, 16, 90]))
+@settings(max_examples=100, deadline=None)
+def test_trades_of_one_taker_may_share_the_time_of_his_last_and_are_the_same_otherwise(
+    candle: SourceCandle, number: int
+) -> None:
+    moments = sketched(columns_of([candle]), KEY, SPAN_NS, number)
+    apart, together = spread(moments, 0), spread(moments, 0, at_once=True)
+    assert all(np.array_equal(one, other) for one, other in zip(apart[1:], together[1:], strict=True))
+    owner = np.repeat(np.arange(len(moments.trades)), moments.trades)
+    is_one = np.repeat(moments.trades <= MOST_AT_ONCE, moments.trades) & (together.time_ns == moments.at_ns[owner])
+    assert np.array_equal(together.time_ns[~is_one], apart.time_ns[~is_one])
+    assert (np.diff(together.time_ns) >= 0).all()
+    assert np.unique(together.time_ns, return_counts=True)[1].max() <= MOST_AT_ONCE
 
 
 @pytest.mark.parametrize("number", [16, 90])
@@ -177,7 +200,6 @@ def test_a_thin_candle_may_be_a_single_trade() -> None:
     assert (trades.price.tolist(), trades.volume.tolist(), trades.trade_id.tolist()) == ([100], [1], [1])
 
 
-@pytest.mark.no_cover  # a candle at a time
 @pytest.mark.parametrize("candles", [3_000, pytest.param(20_000, marks=pytest.mark.deep)])  # of 17,364 and 17,363
 def test_every_sample_candle_of_15_minutes_is_reproduced_exactly(candles: int) -> None:
     pairs, _ = listed(["BTC/USD", "ETH/USD"])

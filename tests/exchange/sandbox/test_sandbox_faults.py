@@ -235,6 +235,15 @@ def test_spot_says_that_it_is_unavailable(rest_fault):
     assert (status, json.loads(text)) == (200, {"error": ["EService:Unavailable"]})
 
 
+def test_charts_are_unavailable_as_in_maintenance(rest_fault):
+    up = rest_fault(kind="unavailable", on="futures_rest", match="/api/")
+    by_fault = get(up, "/api/charts/v1/trade", "futures_rest")
+    up.ask("POST", "/status", status="maintenance")
+
+    assert by_fault == get(up, "/api/charts/v1/trade", "futures_rest")
+    assert by_fault[:2] == (503, "text/html")
+
+
 def test_futures_says_that_it_is_unavailable(rest_fault):
     up = rest_fault(kind="unavailable", on="futures_rest", match="tickers", times=3)
     path = "/derivatives/api/v3/tickers"

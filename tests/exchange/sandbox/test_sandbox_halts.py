@@ -71,7 +71,7 @@ def test_what_is_asked_for_later_is_what_was_printed(halts: Halts) -> None:
     now = market()
     before = now.last_spot_trades(BTC, 1).trade_id[-1], now.futures_trades(PF_BTC, now.now_ns + 1, 1).trade_id[-1]
     spot, futures = moved(now, halts)
-    assert same(spot, now.spot_trades(BTC, STARTS_NS, 10**6))
+    assert same(spot, now.spot_trades(BTC, STARTS_NS + 1, 10**6))
     assert same(futures, now.futures_trades_since(PF_BTC, STARTS_NS + 1, 10**6))
     for number, trades in zip(before, (spot, futures), strict=True):
         assert trades.trade_id.tolist() == list(range(number + 1, number + 1 + len(trades)))

@@ -70,7 +70,6 @@ def test_a_plain_request_to_a_websocket_path_is_refused(sandbox):
     assert asyncio.run(get()) == 400
 
 
-@pytest.mark.no_cover  # prints days of trades until its buffers are full
 def test_a_client_that_does_not_read_is_cut_off_and_nobody_else_notices(serve, monkeypatch):
     monkeypatch.setattr(links, "HIGHEST_WAITING_BYTES", 256 * 2**10)
     up = serve(drops_idle=False)

@@ -13,14 +13,13 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from exchange.sandbox.market.expansion import MOST_AT_ONCE
 from exchange.sandbox.market.facts import Contract, listed
 from exchange.sandbox.market.generator import SCENARIOS, generated
 from exchange.sandbox.market.market import Market
 from exchange.sandbox.market.model import Bar, Instant, SourceCandle, Trades
 from exchange.sandbox.units import DAY_NS, HOUR_NS, MINUTE_NS
 from trading.errors import InputUnusable
-
-pytestmark = pytest.mark.no_cover  # all trades of days, over and over: twice the time under coverage
 
 SPAN_NS = 15 * MINUTE_NS
 FIRST_NS = 1_700_006_400_000_000_000
@@ -155,18 +154,32 @@ def test_time_goes_on_after_the_last_candle(whole: tuple[Instant, ...]) -> None:
     assert moving.spot_bars(BTC, 60, 3)[-1].trades == 0
 
 
-@given(TIMES, st.integers(1, 1000), st.integers(0, 40))
+@given(TIMES, st.integers(MOST_AT_ONCE + 1, 1000), st.integers(0, 40))
 @settings(max_examples=15, deadline=None)
 def test_paging_by_cursor_yields_every_trade_once(now_ns: int, limit: int, hours: int) -> None:
     now = market(FED, starts_ns=now_ns)
     start_ns = now_ns - hours * HOUR_NS
-    cursor, pages = start_ns, []
-    while len(page := now.spot_trades(BTC, cursor, limit)):
-        assert len(page) <= limit
-        pages += page.trade_id.tolist()
-        cursor = int(page.time_ns[-1])
     every = now.last_spot_trades(BTC, 10**9)
-    assert pages == every.trade_id[every.time_ns > start_ns].tolist()
+    assert paged(now, start_ns, limit) == every.trade_id[every.time_ns >= start_ns].tolist()
+
+
+def test_trades_of_one_taker_often_share_their_time_on_spot(whole: tuple[Instant, ...]) -> None:
+    sweeps = [moment.spot.time_ns for instant in whole for moment in instant.moments if len(moment.spot) > 1]
+    shared = [times for times in sweeps if (times == times[-1]).all()]
+    assert 0.2 < len(shared) / len(sweeps) < 0.8
+    assert all((np.diff(moment.futures.time_ns) > 0).all() for instant in whole for moment in instant.moments)
+
+
+def paged(now: Market, from_ns: int, limit: int) -> list[int]:
+    """Ids of all spot trades from a time on, each once, as the venue has them paged: until a page ends as it began."""
+    ids: dict[int, None] = {}
+    while True:
+        page = now.spot_trades(BTC, from_ns, limit)
+        assert len(page) <= limit
+        ids.update(dict.fromkeys(page.trade_id.tolist()))
+        if not len(page) or page.time_ns[-1] == from_ns:
+            return list(ids)
+        from_ns = int(page.time_ns[-1])
 
 
 @pytest.mark.parametrize("moments", [16, 90])
@@ -178,11 +191,7 @@ def test_paging_loses_no_trade_whatever_the_span(span_ns: int, moments: int) -> 
     fed = [shape._replace(opened_ns=opened_ns + number * span_ns) for number in range(3)]
     ends_ns = opened_ns + 3 * span_ns
     now = Market(fed, pairs=pairs, contracts=contracts, seed=5, starts_ns=ends_ns, moments_per_candle=moments)
-    cursor, pages = 0, []
-    while len(page := now.spot_trades(BTC, cursor, 7_000)):
-        pages += page.trade_id.tolist()
-        cursor = int(page.time_ns[-1])
-    assert pages == list(range(1, 90_001))
+    assert paged(now, 0, 7_000) == list(range(1, 90_001))
     since_ns, ids = 0, []
     while len(page := now.futures_trades_since(PF_BTC, since_ns, 1_000)):
         ids += page.trade_id.tolist()
@@ -260,7 +269,7 @@ def bars_by_hand(trades: Trades, span_ns: int, first_ns: int, last_ns: int) -> l
 def test_no_time_is_too_absurd_to_ask_for(now: Market, at_ns: int, minutes: int, newest: bool) -> None:
     known = set(now.last_spot_trades(BTC, 10**9).time_ns.tolist())
     after = now.spot_trades(BTC, at_ns, 10)
-    assert set(after.time_ns.tolist()) <= {time for time in known if time > at_ns}
+    assert set(after.time_ns.tolist()) <= {time for time in known if time >= at_ns}
     assert (now.futures_trades(PF_BTC, at_ns, 10).time_ns < at_ns).all()
     assert now.spot_bars(BTC, minutes, 720, since_ns=at_ns)
     for bars, _ in (

@@ -167,7 +167,6 @@ def test_a_scenario_without_an_end_goes_on() -> None:
     assert len(list(islice(endless, 1000))) == 1000
 
 
-@pytest.mark.no_cover
 @pytest.mark.parametrize("number", [10_000, pytest.param(100_000, marks=pytest.mark.deep)])
 @pytest.mark.parametrize("name", SCENARIOS)
 def test_an_endless_scenario_stays_within_what_a_venue_can_state(name: str, number: int) -> None:

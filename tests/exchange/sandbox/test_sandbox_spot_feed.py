@@ -48,17 +48,6 @@ def test_sends_heartbeats_only_to_those_who_subscribed(spot: Spot) -> None:
         assert quiet.drain() == []
 
 
-def test_ends_a_connection_that_neither_listens_nor_speaks(spot: Spot) -> None:
-    with spot.client() as client:
-        spot.advance(59)
-        client.drain()  # a ping is a word
-        spot.advance(59)
-        assert client.drain() == []
-        spot.advance(61)
-        with pytest.raises(ConnectionClosed):
-            client.receive()
-
-
 def test_keeps_a_connection_that_listens_for_hours(spot: Spot) -> None:
     with spot.client() as client:
         client.subscribe("trade", "BTC/USD")
@@ -136,7 +125,6 @@ def test_answers_for_every_symbol_by_itself(spot: Spot) -> None:
     ("params", "error"),
     [
         ({"channel": "ohlc", "interval": 3}, "Subscription ohlc interval not supported"),
-        ({"channel": "book", "depth": 3}, "Subscription depth not supported"),
         ({"channel": "trade"}, "Already subscribed"),
     ],
 )
@@ -147,6 +135,23 @@ def test_refuses_a_symbol_in_the_venues_words(spot: Spot, params: dict[str, Any]
     assert refused["error"] == error
     assert refused["success"] is False
     assert refused["symbol"] == "BTC/USD"
+
+
+def test_refuses_a_depth_once_for_all_symbols(spot: Spot) -> None:
+    with spot.client() as client:
+        params = {"channel": "book", "symbol": ["BTC/USD", "ETH/USD"], "depth": 3}
+        client.send(method="subscribe", params=params, req_id=3)
+        (refused,) = client.drain()
+    assert set(refused) == {"error", "method", "req_id", "success", "time_in", "time_out"}
+    assert (refused["error"], refused["success"]) == ("Subscription depth not supported", False)
+
+
+@pytest.mark.parametrize("symbol", ["NOPE", "XBTUSD", "*", "btc/usd", "XDG/USD"])
+def test_tells_a_symbol_of_another_form_from_one_that_is_not_listed(spot: Spot, symbol: str) -> None:
+    reason = "Currency pair not supported" if "/" in symbol else "Currency pair not in ISO 4217-A3 format"
+    with spot.client() as client:
+        refused = client.subscribe("trade", symbol)
+    assert (refused["error"], refused["symbol"]) == (f"{reason} {symbol}", symbol)
 
 
 def test_takes_several_intervals_on_one_connection(spot: Spot) -> None:
@@ -225,17 +230,25 @@ def test_says_nothing_about_an_interval_without_trades(spot: Spot) -> None:
     assert len(rows) == minutes + 1
 
 
-def test_shows_traded_candles_of_the_last_twelve_intervals(spot: Spot) -> None:
-    spot.advance(59)
+def test_shows_traded_candles_as_far_as_twelve_intervals_back(spot: Spot) -> None:
+    spot.advance(MINUTE_S + 59)
     with spot.client() as client:
         client.subscribe("ohlc", "DOGE/USD", interval=1, snapshot=True)
         snapshot = client.receive()
     begins = [candle["interval_begin"] for candle in snapshot["data"]]
     assert snapshot["type"] == "snapshot"
     assert begins == sorted(begins)
-    assert begins[-1] == "2026-11-22T23:00:00.000000000Z"
-    assert len(begins) == 12 - sum(is_silent("DOGE/USD", minute) for minute in range(-11, 1))
+    assert (begins[0], begins[-1]) == ("2026-11-22T22:49:00.000000000Z", "2026-11-22T23:01:00.000000000Z")
+    assert len(begins) == 13 - sum(is_silent("DOGE/USD", minute) for minute in range(-11, 2))
     assert all(candle["trades"] for candle in snapshot["data"])
+
+
+def test_tells_the_time_of_a_snapshot_by_the_clock_that_acknowledged_it(spot: Spot) -> None:
+    spot.running.ask("POST", "/skew", by_s=-120)
+    with spot.client() as client:
+        acknowledged = client.subscribe("ohlc", "BTC/USD", interval=1, snapshot=True)
+        snapshot = client.receive()
+    assert snapshot["timestamp"].startswith(acknowledged["time_out"].rstrip("Z"))
 
 
 def test_shows_the_last_fifty_trades_oldest_first(spot: Spot) -> None:
@@ -300,6 +313,16 @@ def test_shows_assets_and_pairs_without_old_names(spot: Spot) -> None:
     assert [asset["id"] for asset in data["assets"]] == ["BTC", "DOGE", "ETH", "USD"]
     assert [pair["symbol"] for pair in data["pairs"]] == ["BTC/USD", "DOGE/USD", "ETH/USD"]
     assert data["pairs"][0]["tick_size"] == data["pairs"][0]["price_increment"] == 0.1
+    assert [pair["ws_display_price_precision"] for pair in data["pairs"]] == [1, 7, 2]
+
+
+def test_writes_small_increments_with_an_exponent(spot: Spot) -> None:
+    with spot.client() as client:
+        client.ask(method="subscribe", params={"channel": "instrument"})
+        text = str(client.connection.recv(10))
+    assert '"qty_increment":1e-08,' in text
+    assert '"qty_min":5e-05}' in text
+    assert '"price_increment":1e-07,' in text
 
 
 # --- anything

@@ -81,14 +81,18 @@ def test_sends_private_requests_to_the_other_endpoint() -> None:
         ({"channel": "ohlc", "interval": 720}, WRONG_INTERVAL),
         ({"channel": "ohlc"}, WRONG_INTERVAL),
         ({"channel": "ohlc", "interval": 21600}, None),
-        ({"channel": "book", "depth": 11}, WRONG_DEPTH),
-        ({"channel": "book", "depth": 1000}, None),
     ],
 )
-def test_refuses_other_intervals_and_depths(params: dict[str, object], error: str | None) -> None:
+def test_refuses_other_intervals_for_each_symbol(params: dict[str, object], error: str | None) -> None:
     request = read_frame(_frame(method="subscribe", params={**params, "symbol": ["BTC/USD"]}))
     assert isinstance(request, Request)
     assert refusal_of_parameters(request) == error
+
+
+@pytest.mark.parametrize("depth", [0, 11, -10, 10**9])
+def test_refuses_other_depths_for_all_symbols_at_once(depth: int) -> None:
+    frame = _frame(method="subscribe", params={"channel": "book", "symbol": ["BTC/USD"], "depth": depth}, req_id=1)
+    assert read_frame(frame) == Refusal(WRONG_DEPTH, "subscribe", 1)
 
 
 values = st.recursive(

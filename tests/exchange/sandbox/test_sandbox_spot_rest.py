@@ -96,6 +96,9 @@ def test_refuses_other_intervals(spot: Spot, interval: str) -> None:
         ("XDGUSD", "XDGUSD"),
         ("DOGEUSD", "XDGUSD"),
         ("DOGE/USD", "DOGE/USD"),
+        ("xbtusd", "XXBTZUSD"),
+        ("xXBTZusd", "XXBTZUSD"),
+        ("doge/usd", "DOGE/USD"),
     ],
 )
 def test_answers_under_the_form_of_the_name_that_was_asked(spot: Spot, asked: str, key: str) -> None:
@@ -106,7 +109,7 @@ def test_answers_under_the_form_of_the_name_that_was_asked(spot: Spot, asked: st
     assert set(spot.result("AssetPairs", pair=asked)) == {key}
 
 
-@pytest.mark.parametrize("name", ["XBT/USD", "XDG/USD", "xbtusd", "NOPE", "XBTUSD,ETHUSD", ""])
+@pytest.mark.parametrize("name", ["XBT/USD", "XDG/USD", "xbt/usd", "NOPE", "XBTUSD,ETHUSD", ""])
 def test_refuses_names_that_are_no_pair(spot: Spot, name: str) -> None:
     assert spot.get("/0/public/OHLC", pair=name) == {"error": ["EQuery:Unknown asset pair"]}
 
@@ -140,6 +143,19 @@ def test_lists_the_part_of_the_facts_that_was_asked_for(spot: Spot) -> None:
     assert spot.get("/0/public/AssetPairs", info="everything") == INVALID
 
 
+def test_states_facts_as_the_venue_did(spot: Spot) -> None:
+    assets = spot.result("Assets")
+    assert {key: (asset["margin_rate"], asset["collateral_value"]) for key, asset in assets.items()} == {
+        "XXBT": ("0.01", 0.99),
+        "XXDG": ("0.02", 0.925),
+        "XETH": ("0.02", 0.99),
+        "ZUSD": ("0.036", 1.0),
+    }
+    assert (assets["XXDG"]["decimals"], assets["XXDG"]["display_decimals"]) == (8, 2)
+    doge = spot.result("AssetPairs", pair="XDGUSD")["XDGUSD"]
+    assert (doge["cost_decimals"], doge["ordermin"], doge["long_position_limit"]) == (9, "50", 30_000_000)
+
+
 def test_has_no_tokenized_assets(spot: Spot) -> None:
     assert spot.result("AssetPairs", aclass_base="tokenized_asset") == {}
     assert spot.result("Assets", aclass="tokenized_asset") == {}
@@ -157,21 +173,27 @@ def test_states_every_ticker_when_none_is_asked_for(spot: Spot) -> None:
 # --- trades and books
 
 
-def test_pages_through_all_trades_without_gap_or_repetition(spot: Spot) -> None:
-    ids, cursor = [], "0"
-    while rows := (page := spot.result("Trades", pair="XBTUSD", since=cursor))["XXBTZUSD"]:
-        ids += [row[6] for row in rows]
-        assert len(rows) <= 1000
-        assert page["last"] != cursor
-        cursor = page["last"]
-    assert ids == list(range(1, len(ids) + 1))
-    assert len(ids) > 10_000
+@pytest.mark.parametrize("count", [100, 1000])
+def test_every_page_of_trades_begins_with_those_of_the_last_time_of_the_page_before(spot: Spot, count: int) -> None:
+    cursor, last, seen, repeated = "", "0", [], []
+    while last != cursor:
+        cursor = last
+        page = spot.result("Trades", pair="XBTUSD", since=cursor, count=count)
+        again = [row for row in page["XXBTZUSD"] if seen and row[6] <= seen[-1][6]]
+        assert again == [row for row in seen[-count:] if row[2] == seen[-1][2]]
+        repeated.append(len(again))
+        seen += page["XXBTZUSD"][len(again) :]
+        last = page["last"]
+    assert [row[6] for row in seen] == list(range(1, len(seen) + 1))
+    assert len(seen) > 10_000
+    assert set(repeated[1:]) > {1}
 
 
 def test_lists_the_last_trades_without_since(spot: Spot) -> None:
     page = spot.result("Trades", pair="XBTUSD")
     assert len(page["XXBTZUSD"]) == 1000
-    assert spot.result("Trades", pair="XBTUSD", since=page["last"])["XXBTZUSD"] == []
+    newest = [row for row in page["XXBTZUSD"] if row[2] == page["XXBTZUSD"][-1][2]]
+    assert spot.result("Trades", pair="XBTUSD", since=page["last"]) == {"XXBTZUSD": newest, "last": page["last"]}
     assert spot.result("Trades", pair="XBTUSD", count=3)["XXBTZUSD"] == page["XXBTZUSD"][-3:]
 
 
@@ -209,9 +231,8 @@ def test_needs_a_pair(spot: Spot) -> None:
 
 def test_knows_no_other_method(spot: Spot) -> None:
     unknown = {"error": ["EGeneral:Unknown method"]}
-    assert spot.get("/0/public/Spread", pair="XBTUSD") == unknown
-    assert spot.get("/0/public/") == unknown
-    assert spot.get("/1/else") == unknown
+    for path in ("/0/public/Spread?pair=XBTUSD", "/0/public/Nope", "/0/public/Time/", "/0/public/", "/1/else"):
+        assert spot.reply(Request(spot.rest + path)) == unknown
     assert spot.reply(Request(f"{spot.rest}/0/public/Time", method="DELETE")) == unknown
 
 
@@ -257,7 +278,7 @@ def test_limits_requests_by_client_and_candles_and_trades_by_pair(serve: Callabl
     spot = Spot(serve(small_market(), has_limits=True))
     errors = [spot.get("/0/public/Time")["error"] for _ in range(16)]
     assert errors[14:] == [[], ["EAPI:Rate limit exceeded"]]
-    errors = [spot.get("/0/public/OHLC", pair=name, interval=60)["error"] for name in ("XBTUSD", "BTC/USD") * 8]
+    errors = [spot.get("/0/public/OHLC", pair=name, interval=60)["error"] for name in ("XBTUSD", "btc/usd") * 8]
     assert errors[14:] == [[], ["EGeneral:Too many requests"]]
     assert spot.get("/0/public/OHLC", pair="ETHUSD")["error"] == []
     spot.advance(1)
