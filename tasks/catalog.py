@@ -37,6 +37,7 @@ if TYPE_CHECKING:
     from tasks.backfill.board import Look, Watch
     from tasks.backfill.landing import Landed
     from tasks.backfill.request import Request
+    from tasks.backfill.time_sales import Rebuilt
     from tasks.backtests import BacktestSummary
     from tasks.publication import JournalsReport
     from tasks.revisions import Revised
@@ -111,6 +112,16 @@ def validate_batch(settings: Settings, batch: BatchReport) -> Verdict | None:
     from tasks import candles
 
     return candles.validate_batch(settings, batch)
+
+
+@patiently
+def rebuild_archive(
+    settings: Settings, path: Path, *, instrument: str | None, since: datetime | None, until: datetime | None
+) -> Rebuilt:
+    """Make candles of an archive of trades and read them into raw; a pair that can't be used holds up no other."""
+    from tasks.backfill import time_sales
+
+    return time_sales.rebuild_archive(settings, path, instrument=instrument, since=since, until=until)
 
 
 @patiently

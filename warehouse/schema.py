@@ -6,7 +6,7 @@ that repeats in every row takes as long as writing three prices. The view `raw.k
 A contract's candles of its mark price and of its index are series of their own: `PF_XBTUSD.mark`, `PF_XBTUSD.spot`.
 
 Whoever changes a table here raises SCHEMA_VERSION and adds the way to it in `warehouse/upkeep/migrations.py`. A new
-table needs neither.
+table needs neither, nor does a view, which is replaced by what it says now.
 """
 
 import duckdb
@@ -62,7 +62,7 @@ STATEMENTS = (
     )
     """,
     """
-    create view if not exists raw.kraken_ohlcvt as
+    create or replace view raw.kraken_ohlcvt as
     select
         files.batch_id, files.source, files.instrument, files.timeframe, candle_rows.opened_at,
         make_timestamptz(epoch_us(candle_rows.opened_at) + files.candle_us) as closed_at,
@@ -75,12 +75,13 @@ STATEMENTS = (
     # published archives are final, its REST is corrected for a while, what we build from trades or a stream is ours.
     # What others say of Kraken's market comes after all that Kraken says itself; a sandbox replays what was there.
     """
-    create view if not exists raw.sources as
+    create or replace view raw.sources as
     select * from (values
         ('kraken', 60, true, 'Kraken''s published OHLCVT archives'),
         ('kraken-rest', 50, true, 'Kraken''s OHLC, REST'),
         ('kraken-charts', 50, true, 'Kraken Futures'' charts, REST'),
-        ('kraken-trades', 40, true, 'made of Kraken''s trades, REST or archive'),
+        ('kraken-trades', 40, true, 'made of Kraken''s trades, REST'),
+        ('kraken_time_sales', 40, true, 'made of Kraken''s published archives of trades'),
         ('kraken-websocket', 30, false, 'Kraken''s ohlc channel'),
         ('own', 20, false, 'a person''s own files'),
         ('sandbox-rest', 10, true, 'OHLC of a sandbox'),

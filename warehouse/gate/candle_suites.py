@@ -111,6 +111,7 @@ CHARTS = _of(
 )
 OWN = _of("own files")
 
+OF_ARCHIVES = {"kraken": ARCHIVES, "kraken_time_sales": TRADES}
 CANDLE_SUITES = (ARCHIVES, REST, TRADES, CHARTS, OWN)
 
 
@@ -119,6 +120,6 @@ def suite_of(source: str) -> Suite:
 
     Who is not known is held to what is expected of everybody.
     """
-    if source == "kraken":
-        return ARCHIVES
+    if source in OF_ARCHIVES:
+        return OF_ARCHIVES[source]
     return {"rest": REST, "trades": TRADES, "charts": CHARTS}.get(source.partition("-")[2], OWN)
