@@ -16,7 +16,9 @@ from benchmarks.table import Row, against, alone
 from config.settings import load_settings
 from exchange.compiling import compiled
 from exchange.simulator import Candle, Costs, Signal, fold
-from trading.indicators import calculate, parse_need
+from trading.indicators.families import Candles
+from trading.indicators.needs import parse_need
+from trading.indicators.series import calculate
 from trading.model import E8, Rules, opening
 
 CANDLES = 1_000_000
@@ -92,7 +94,8 @@ def tables(prices: tuple[Floats, Floats, Floats, Floats]) -> tuple[Ints, Ints]:
     candles = np.column_stack(
         [np.zeros_like(opened_at), opened_at, opened_at + CANDLE_US, *(price.astype(np.int64) for price in prices)]
     )
-    fast, slow, width = (calculate(parse_need(need), high, low, close) for need in NEEDS)
+    series = Candles(opened_at, high, low, close, np.ones_like(close), CANDLE_US)
+    fast, slow, width = (values for need in NEEDS for values in calculate(parse_need(need), series).values())
     trend = np.sign(fast - slow)
     crossed = np.flatnonzero(trend[1:] * trend[:-1] < 0) + 1
     stop = np.maximum(np.rint(2 * width[crossed]), 1).astype(np.int64)

@@ -15,17 +15,22 @@ import duckdb
 import numpy as np
 import polars as pl
 
-from trading import indicators
-from trading.indicators import Need, calculate, parse_need
+from trading.indicators import families, needs, series
+from trading.indicators.families import Candles
+from trading.indicators.needs import Need, parse_need
+from trading.indicators.series import calculate
+from warehouse.schema import TIMEFRAME_US
 
 TABLE = "features.indicators"
 KEY = ("instrument", "timeframe", "closed_at")
 ALWAYS = ("ema(20)", "ema(50)", "ema(200)", "atr(14)", "rsi(14)")
 # What the values are computed by, with TA-Lib. Its texts are a part of what the table is made of.
-SOURCES = (Path(__file__), Path(indicators.__file__))
+SOURCES = (*(Path(str(module.__file__)) for module in (families, needs, series)), Path(__file__))
 
 _CANDLES = """
-    select epoch_us(closed_at) as closed_us, high::double as high, low::double as low, close::double as close
+    select
+        epoch_us(opened_at) as opened_us, epoch_us(closed_at) as closed_us,
+        high::double as high, low::double as low, close::double as close, volume::double as volume
     from marts.candles where instrument = ? and timeframe = ? order by closed_at
 """
 
@@ -59,7 +64,7 @@ def write_indicators(
     `since` keeps only the rows that close at or after it; all candles are read all the same, from the anchor on.
     One series is in memory at a time.
     """
-    columns = ", ".join(f"{need.column} double" for need in needs)
+    columns = ", ".join(f"{column} double" for need in needs for column in need.columns)
     connection.execute(
         f"create or replace {kind} {table} (instrument varchar, timeframe varchar, closed_at timestamptz,"
         f" known_at timestamptz, {columns})"
@@ -81,11 +86,12 @@ def write_indicators(
 def _series(
     connection: duckdb.DuckDBPyConnection, instrument: str, timeframe: str, needs: tuple[Need, ...]
 ) -> pl.DataFrame:
-    candles = connection.execute(_CANDLES, [instrument, timeframe]).fetchnumpy()
-    high, low, close = (np.ascontiguousarray(candles[name]) for name in ("high", "low", "close"))
-    values = {need.column: calculate(need, high, low, close) for need in needs}
+    found = connection.execute(_CANDLES, [instrument, timeframe]).fetchnumpy()
+    high, low, close, volume = (np.ascontiguousarray(found[name]) for name in ("high", "low", "close", "volume"))
+    candles = Candles(found["opened_us"], high, low, close, volume, TIMEFRAME_US[timeframe])
+    values = {column: told for need in needs for column, told in calculate(need, candles).items()}
     # NaN is "still warming up"; in a table that is NULL, which no comparison mistakes for a number.
-    return pl.DataFrame({"closed_us": candles["closed_us"], **values}, nan_to_null=True)
+    return pl.DataFrame({"closed_us": found["closed_us"], **values}, nan_to_null=True)
 
 
 def _microseconds(at: datetime) -> int:

@@ -13,7 +13,7 @@ from graphlib import CycleError, TopologicalSorter
 from pathlib import Path
 
 from trading.errors import InputUnusable
-from trading.indicators import Need
+from trading.indicators.needs import Need
 from warehouse import features
 from warehouse.grammar.headers import Header, complete, parse_header
 from warehouse.grammar.lint import refuse, strategy_lint

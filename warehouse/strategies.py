@@ -16,7 +16,7 @@ import duckdb
 import polars as pl
 
 from trading.errors import InputUnusable, SetupFailed
-from trading.indicators import Need, parse_need
+from trading.indicators.needs import Need, parse_need
 from warehouse.connection import configure, refuse_other_schema
 from warehouse.features import TABLE as INDICATORS
 from warehouse.features import write_indicators
@@ -197,7 +197,7 @@ def _quoted(texts: tuple[str, ...]) -> str:
 
 def _offer_indicators(connection: duckdb.DuckDBPyConnection, strategy: Strategy) -> None:
     kept = columns_of(connection, f"published.{INDICATORS}")
-    if all(need.column in kept for need in strategy.needs):
+    if all(column in kept for need in strategy.needs for column in need.columns):
         connection.execute(f"create view {INDICATORS} as select * from published.{INDICATORS}")
     else:
         write_indicators(connection, INDICATORS, strategy.needs)

@@ -7,10 +7,13 @@ import numpy as np
 import pytest
 
 from trading.errors import InputUnusable
-from trading.indicators import Need, calculate
+from trading.indicators.families import Candles
+from trading.indicators.needs import Need
+from trading.indicators.series import calculate
 from warehouse.features import ALWAYS, TABLE, union_of_needs, write_indicators
+from warehouse.schema import TIMEFRAME_US
 
-NEEDS = (Need("atr", 2), Need("ema", 3), Need("rsi", 2))
+NEEDS = (Need("atr", (2,)), Need("ema", (3,)), Need("rsi", (2,)))
 
 
 @pytest.fixture
@@ -23,13 +26,17 @@ def warehouse():
         """
         create table marts.candles as
         select instrument, timeframe,
-            make_timestamptz(1672531200000000 + n * 900000000) as closed_at,
+            make_timestamptz(1672531200000000 + (n - 1) * candle_us) as opened_at,
+            make_timestamptz(1672531200000000 + n * candle_us) as closed_at,
             (1000 + (n * factor) % 17)::decimal(28, 10) as close,
             (1001 + (n * factor) % 19)::decimal(28, 10) as high,
-            (900 + (n * factor) % 13)::decimal(28, 10) as low
+            (900 + (n * factor) % 13)::decimal(28, 10) as low,
+            (n % 5)::decimal(28, 10) as volume
         from range(30) as numbers(n),
-            (values ('BTC/USD', '15m', 5), ('ETH/USD', '15m', 7), ('BTC/USD', '1h', 11))
-                as t(instrument, timeframe, factor)
+            (values
+                ('BTC/USD', '15m', 5, 900_000_000), ('ETH/USD', '15m', 7, 900_000_000),
+                ('BTC/USD', '1h', 11, 3_600_000_000)
+            ) as t(instrument, timeframe, factor, candle_us)
         order by hash(n)
         """
     )
@@ -43,10 +50,13 @@ def test_each_series_is_computed_from_its_own_first_candle(warehouse):
         query = "from {} where instrument = ? and timeframe = ? order by closed_at"
         candles = warehouse.execute(query.format("marts.candles"), [instrument, timeframe]).pl()
         rows = warehouse.execute(query.format(TABLE), [instrument, timeframe]).pl()
-        prices = [candles[name].cast(float).to_numpy() for name in ("high", "low", "close")]
+        columns = [candles[name].cast(float).to_numpy() for name in ("high", "low", "close", "volume")]
+        opened_us = candles["opened_at"].dt.epoch("us").to_numpy()
+        series = Candles(opened_us, *columns, TIMEFRAME_US[timeframe])
         assert rows["closed_at"].to_list() == candles["closed_at"].to_list()
         for need in NEEDS:
-            np.testing.assert_array_equal(rows[need.column].to_numpy(), calculate(need, *prices))
+            for column, values in calculate(need, series).items():
+                np.testing.assert_array_equal(rows[column].to_numpy(), values)
 
 
 def test_a_warming_indicator_is_null_and_never_nan(warehouse):

@@ -10,7 +10,7 @@ import polars as pl
 import pytest
 
 from trading.errors import CheckFailed, InputUnusable, SetupFailed
-from trading.indicators import Need
+from trading.indicators.needs import Need
 from warehouse.connection import reading
 from warehouse.features import write_indicators
 from warehouse.schema import SCHEMA_VERSION
@@ -69,7 +69,9 @@ def published(candles, tmp_path_factory) -> Path:
         connection.execute("create schema features")
         connection.register("given", candles)
         connection.execute("create table marts.candles as from given")
-        write_indicators(connection, "features.indicators", (Need("atr", 14), Need("ema", 20), Need("ema", 50)))
+        write_indicators(
+            connection, "features.indicators", (Need("atr", (14,)), Need("ema", (20,)), Need("ema", (50,)))
+        )
         connection.execute("create schema meta")
         connection.execute(f"create table meta.publication as select {SCHEMA_VERSION} as schema_version")
     path.chmod(0o444)

@@ -65,7 +65,8 @@ def fresh_warehouse() -> duckdb.DuckDBPyConnection:
     connection.execute("create schema raw")
     connection.execute(
         "create table raw.rows (instrument varchar, timeframe varchar, opened_at timestamptz,"
-        " open decimal(28, 10), high decimal(28, 10), low decimal(28, 10), close decimal(28, 10))"
+        " open decimal(28, 10), high decimal(28, 10), low decimal(28, 10), close decimal(28, 10),"
+        " volume decimal(28, 10))"
     )
     return connection
 
@@ -80,7 +81,7 @@ def land(connection, rows) -> None:
         key = [instrument, 1_672_531_200_000_000 + number * 900_000_000]
         connection.execute("delete from raw.rows where instrument = ? and opened_at = make_timestamptz(?)", key)
         connection.execute(
-            "insert into raw.rows values ($1, '15m', make_timestamptz($2), $3, $3::double + 1, $3::double - 1, $3)",
+            "insert into raw.rows values ($1, '15m', make_timestamptz($2), $3, $3::double + 1, $3::double - 1, $3, 1)",
             [*key, close],
         )
 
@@ -251,7 +252,9 @@ def test_features_are_computed_anew_when_the_code_that_computes_them_changes(sql
 
 def test_the_code_of_features_is_that_of_the_table_and_of_the_indicators():
     assert {path.relative_to(ROOT).as_posix() for path in features.SOURCES} == {
-        "trading/indicators.py",
+        "trading/indicators/families.py",
+        "trading/indicators/needs.py",
+        "trading/indicators/series.py",
         "warehouse/features.py",
     }
 

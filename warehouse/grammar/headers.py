@@ -16,6 +16,7 @@ _FIELD = re.compile(r"--\s*([a-z]+):\s*(.*?)\s*")
 _LOOKBACK = re.compile(r"(\d{1,6}) candles?")
 _SPAN = re.compile(r"(\d{1,4}) days?")
 _COLUMN = re.compile(r"[a-z_][a-z0-9_]*")
+_COMMA = re.compile(r",(?![^(]*\))")
 
 
 @dataclass(frozen=True)
@@ -105,7 +106,8 @@ def _field(line: str, place: str) -> tuple[str, str]:
 
 
 def _listed(text: str) -> tuple[str, ...]:
-    return tuple(part.strip() for part in text.split(",") if part.strip())
+    """Parts between commas, but not between those inside parentheses."""
+    return tuple(part.strip() for part in _COMMA.split(text) if part.strip())
 
 
 def _columns(text: str, file: str) -> tuple[str, ...]:

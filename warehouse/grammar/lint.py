@@ -22,7 +22,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
 from trading.errors import InputUnusable
-from trading.indicators import is_indicator_column, parse_need
+from trading.indicators.needs import is_indicator_column, parse_need
 from warehouse.grammar.headers import Header
 from warehouse.grammar.joins import aliases_of, bound_columns, join_faults, newest_aliases, read_as_known
 from warehouse.grammar.parameters import Value
@@ -81,7 +81,7 @@ def strategy_lint(sql: str, header: Header, values: Mapping[str, Value], name: s
         header=header,
         integers={key: value for key, value in values.items() if type(value) is int},
         tables=frozenset(_table_names(tree)),
-        features=frozenset(parse_need(need).column for need in header.needs),
+        features=frozenset(column for need in header.needs for column in parse_need(need).columns),
         as_known=frozenset(_tables_as_known(tree)),
     )
     found = {(offset, what, rule) for offset, what, rule in _visit(tree, 0, file)}

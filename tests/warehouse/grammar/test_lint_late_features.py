@@ -4,7 +4,7 @@ import duckdb
 import pytest
 from strategy_sql import decided, joined, refusals, strategy
 
-from trading.indicators import Need
+from trading.indicators.needs import Need
 from warehouse.features import write_indicators
 from warehouse.grammar.vocabulary import KNOWN_AT_CLOSE
 
@@ -60,6 +60,6 @@ def test_features_known_at_their_close_are_those_of_the_table_that_says_so(candl
         connection.execute("create schema marts; create schema features")
         connection.register("given", candles)
         connection.execute("create table marts.candles as from given")
-        write_indicators(connection, "features.indicators", (Need("ema", 3),))
+        write_indicators(connection, "features.indicators", (Need("ema", (3,)),))
         for table in KNOWN_AT_CLOSE:
             assert connection.execute(f"select count(*) from {table} where known_at <> closed_at").fetchone() == (0,)
