@@ -216,7 +216,7 @@ def _backtest(chosen: argparse.Namespace) -> int:
 
 
 @contextmanager
-def _light_start(left_out: Sequence[str]) -> Iterator[None]:
+def _light_start(left_out: Sequence[str] = ()) -> Iterator[None]:
     """Within the block, packages that nobody has imported yet import as if they were not installed.
 
     Nor is garbage looked for: loading packages makes hardly any, and looking takes a tenth of a short run.
@@ -287,10 +287,11 @@ def _sql(chosen: argparse.Namespace) -> int:
 
 
 def _sandbox(chosen: argparse.Namespace) -> int:
-    from config.settings import load_settings
-    from exchange.sandbox import serving
-    from exchange.sandbox.server import Ports, Sandbox
-    from tasks.sandboxes.market import Asked, opened_market
+    with _light_start():
+        from config.settings import load_settings
+        from exchange.sandbox import serving
+        from exchange.sandbox.server import Ports, Sandbox
+        from tasks.sandboxes.market import Asked, opened_market
 
     settings = load_settings(chosen.profile)
     asked = Asked(*(getattr(chosen, name) for name in Asked._fields))

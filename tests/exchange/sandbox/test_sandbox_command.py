@@ -1,6 +1,8 @@
 """`slipway sandbox`: where it writes its addresses, and what it refuses before it starts."""
 
 import json
+import subprocess
+import sys
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 
@@ -101,6 +103,17 @@ def test_no_candle_is_lost_to_the_look_ahead():
 
     traded = {name: sum(len(one.spot) for one in moments if one.instrument == name) for name in market.pairs}
     assert traded == {"BTC/USD": 10 * 24 * 9, "ETH/USD": 6 * 24 * 9}
+
+
+def test_a_sandbox_over_files_does_not_wait_for_the_warehouse():
+    program = (
+        "import sys, ops.cli, exchange.sandbox.serving as serving\n"
+        "serving.run = lambda *_: print(*{'duckdb', 'polars', 'pandas', 'prefect', 'numba'} & sys.modules.keys())\n"
+        "sys.exit(ops.cli.main(['sandbox', '--ports', '0,0,0']))"
+    )
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, timeout=60, check=False)
+
+    assert (done.returncode, done.stdout.strip(), done.stderr) == (0, "", "")
 
 
 def start_after(days):
