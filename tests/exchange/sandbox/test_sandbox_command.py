@@ -92,6 +92,11 @@ def test_candles_that_end_before_the_start_are_refused():
         market_of_rows(rows({"BTC/USD": 40, "ETH/USD": 40}), ["ETH/USD", "BTC/USD"], seed=1, when=start_after(50))
 
 
+def test_a_start_before_the_candles_is_refused():
+    with pytest.raises(InputUnusable, match="can't start at 2022-12-31T00:00:00Z: its candles begin at 2023-01-01T00"):
+        market_of_rows(rows({"BTC/USD": 40}), ["BTC/USD"], seed=1, when=start_after(-1))
+
+
 def test_one_instrument_that_would_never_trade_is_named():
     with pytest.raises(InputUnusable, match=r"those of ETH/USD\. Start earlier, feed more, or leave these out"):
         market_of_rows(rows({"BTC/USD": 40, "ETH/USD": 20}), ["ETH/USD", "BTC/USD"], seed=1, when=start_after(30))
