@@ -69,6 +69,7 @@ def bring_up(root: Path) -> None:
     if not reusable(venv, found, wanted):
         create(venv, log)
     install(venv, root, log)
+    compile_ours(venv, root, log)
     write_stamp(venv, wanted)
     print(f"Ready: .venv holds {count_installed(venv)} packages ({time.time() - began:.0f} s).")
 
@@ -198,6 +199,15 @@ def install(venv: Path, root: Path, log: Path) -> None:
         code, output = run_logged(itself, log)
     if code != 0:
         raise Unready(explain(output, log))
+
+
+def compile_ours(venv: Path, root: Path, log: Path) -> None:
+    """Bytecode of our packages, as pip has made that of all others: else the first command would wait for it.
+
+    Best effort: what is missing is made when it is imported.
+    """
+    packages = sorted(str(found.parent) for found in root.glob("*/__init__.py"))
+    run_logged([str(python_of(venv)), "-m", "compileall", "-q", *packages], log)
 
 
 class Progress:

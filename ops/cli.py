@@ -11,7 +11,7 @@ import gc
 import os
 import sys
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -29,8 +29,8 @@ if TYPE_CHECKING:
 INTERRUPTED = 130
 NOW = "now"
 SANDBOX = "sandbox"  # the venue that needs neither network nor account
-# What a backtest would wait for, though it uses none of it: DuckDB imports pandas to ask whether a parameter is of its
-# kind, and numba the others to see whether they are there. All of them can do without.
+# What backtest and sandbox would wait for, though they use none of it: DuckDB imports pandas to ask whether a parameter
+# is of its kind, and numba the others to see whether they are there. All of them can do without.
 NOT_NEEDED = ("pandas", "scipy", "cffi", "coverage")
 CCXT = """\
   spot = ccxt.pro.kraken()
@@ -287,14 +287,16 @@ def _sql(chosen: argparse.Namespace) -> int:
 
 
 def _sandbox(chosen: argparse.Namespace) -> int:
-    from config.settings import load_settings
-    from exchange.sandbox import serving
-    from exchange.sandbox.server import Ports, Sandbox
-    from tasks.sandboxes.market import Asked, opened_market
+    with ExitStack() as stack:
+        with _light_start(NOT_NEEDED):
+            from config.settings import load_settings
+            from exchange.sandbox import serving
+            from exchange.sandbox.server import Ports, Sandbox
+            from tasks.sandboxes.market import Asked, opened_market
 
-    settings = load_settings(chosen.profile)
-    asked = Asked(*(getattr(chosen, name) for name in Asked._fields))
-    with opened_market(asked, settings) as market:
+            settings = load_settings(chosen.profile)
+            asked = Asked(*(getattr(chosen, name) for name in Asked._fields))
+            market = stack.enter_context(opened_market(asked, settings))
         sandbox = Sandbox(
             market,
             speed=chosen.speed,

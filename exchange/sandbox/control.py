@@ -187,8 +187,10 @@ class Control:
 
     async def add_fault(self, request: web.Request) -> web.Response:
         """Put a fault in force."""
-        standing = self._sandbox.faults.add((await _body(request, FaultOrder)).fault())
-        return _json(standing.listed(self._sandbox.venue.market.now_ns), status=201)
+        order, now_ns = await _body(request, FaultOrder), self._sandbox.venue.market.now_ns
+        if order.until is not None and order.until <= now_ns:
+            raise Refused(f"`until` has to come after now, {rfc3339(now_ns, 9)}: such a fault could never happen.")
+        return _json(self._sandbox.faults.add(order.fault()).listed(now_ns), status=201)
 
     async def clear_faults(self, _: web.Request) -> web.Response:
         """Lift all faults."""

@@ -61,8 +61,9 @@ def market_of_files(
     if len(intervals) != 1 or minutes not in (None, *intervals):
         wanted = "one interval" if minutes is None else f"{minutes} minutes"
         raise InputUnusable(f"The files have candles of {sorted(intervals)} minutes: give files of {wanted}.")
-    candles = candles_of({file: pair for file, (pair, _) in named.items()}, intervals.pop())
-    return _market_of(candles, [pair.instrument for pair, _ in named.values()], when or When(), seed, moments)
+    when = when or When()
+    candles = candles_of({file: pair for file, (pair, _) in named.items()}, intervals.pop(), when.first_ns or 0)
+    return _market_of(candles, [pair.instrument for pair, _ in named.values()], when, seed, moments)
 
 
 def market_of_rows(
@@ -126,6 +127,11 @@ def _market_of(
     if first is None:
         raise InputUnusable(f"There is no candle of {', '.join(instruments)} in what was asked for: widen the span.")
     begin_ns = first.opened_ns + HISTORY_NS if when.starts_ns is None else when.starts_ns
+    if begin_ns <= first.opened_ns:
+        raise InputUnusable(
+            f"The sandbox can't start at {rfc3339(begin_ns, 0)}: its candles begin at {rfc3339(first.opened_ns, 0)}. "
+            "Start later, or feed candles from earlier on."
+        )
     starts_ns = _refuse_start(begin_ns if when.now_ns is None else when.now_ns)
     shift_ns = 0 if when.now_ns is None else (when.now_ns - begin_ns) // DAY_NS * DAY_NS
     market = Market(

@@ -73,7 +73,8 @@ async def check(
         ours = await sandbox(question.name)
         keep(theirs, question.name, folder / "replies" / "venue")
         keep(ours, question.name, folder / "replies" / "sandbox")
-        found += [Found(question.name, each) for each in compared(question, theirs, ours)]
+        differing = [*_statuses(theirs, ours), *compared(question, theirs, ours)]
+        found += [Found(question.name, each) for each in differing]
     return Findings(len(questions), _of(found, Finding), _of(found, Unseen), tuple(unanswered))
 
 
@@ -91,6 +92,13 @@ def compared(question: Question, venue: Answer, sandbox: Answer) -> list[Differe
             missing: Finding = "missing in sandbox" if kind in theirs else "missing at venue"
             found.append(_one_sided(kind, missing, in_venue=kind in theirs))
     return found
+
+
+def _statuses(venue: Answer, sandbox: Answer) -> list[Difference]:
+    """Of HTTP: an error may look the same and come as another."""
+    if venue.status == sandbox.status:
+        return []
+    return [Difference("", "other status", str(venue.status), str(sandbox.status))]
 
 
 def _of(found: Sequence[Found], findings: object) -> tuple[Found, ...]:

@@ -8,7 +8,7 @@ from functools import reduce
 from typing import Any, Literal, NamedTuple
 
 Part = Literal["field", "name", "item", "place"]
-Finding = Literal["missing at venue", "missing in sandbox", "other type", "other nullability"]
+Finding = Literal["missing at venue", "missing in sandbox", "other type", "other nullability", "other status"]
 Unseen = Literal["nothing at venue", "nothing in sandbox"]
 
 NULL, OBJECT, ARRAY = "null", "object", "array"

@@ -139,6 +139,20 @@ def test_installs_the_lock_and_the_checkout_itself(checkout: Checkout) -> None:
     assert "tinypkg" in (checkout.root / ".slipway" / "bootstrap.log").read_text()
 
 
+def test_the_first_command_finds_our_bytecode_made(ready: Checkout) -> None:
+    package = ready.root / "ours"
+    (package / "inner").mkdir(parents=True)
+    for module in (package / "__init__.py", package / "inner" / "part.py"):
+        module.touch()
+    (package / "broken.py").write_text("this is no Python")
+    project = ready.root / "pyproject.toml"
+    project.write_text(project.read_text() + "\n# so it is installed anew\n")
+    answer = ready.bootstrap(PYTHONDONTWRITEBYTECODE="1")
+    assert answer.returncode == 0, answer.stderr
+    made = [path.name.partition(".")[0] for path in package.rglob("__pycache__/*.pyc")]
+    assert sorted(made) == ["__init__", "part"]
+
+
 def test_is_silent_when_there_is_nothing_to_do(checkout: Checkout) -> None:
     before = checkout.root.joinpath(".venv").stat().st_mtime_ns
     answer = checkout.bootstrap()

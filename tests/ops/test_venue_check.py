@@ -32,7 +32,7 @@ Plant = Callable[[Any], object]  # changes a message in place
 class Proxy:
     """Passes everything on to a sandbox, and its answers back with what is planted in them."""
 
-    def __init__(self, sandbox: Sandbox, plant: Plant, text: str | None = None, status: int = 200) -> None:
+    def __init__(self, sandbox: Sandbox, plant: Plant, text: str | None = None, status: int | None = None) -> None:
         self._sandbox = sandbox
         self._plant = plant
         self._text = text
@@ -60,7 +60,7 @@ class Proxy:
             self.asked.append(request.path_qs)
             async with http.get(url, params=request.query) as reply:
                 text = self._text or self._changed(await reply.text())
-                return web.Response(text=text, status=self._status)
+                return web.Response(text=text, status=self._status or reply.status)
 
     async def _relay(self, request: web.Request, http: aiohttp.ClientSession, url: str) -> web.WebSocketResponse:
         theirs = web.WebSocketResponse()
@@ -135,7 +135,7 @@ def test_an_unmodified_sandbox_shows_no_difference(checked):
     findings = checked()
     assert findings.differences == ()
     assert findings.unanswered == ()
-    assert findings.questions == 23
+    assert findings.questions == 27
     assert findings.code == 0
     # By chance an update of a book has changed one side only, and a heartbeat came to one of the two only.
     seen_by_one = {found.difference.path.partition(".")[0] for found in findings.uncompared}
@@ -257,6 +257,11 @@ def test_an_error_instead_of_a_result_is_a_difference(checked):
     ]
 
 
+def test_the_same_answer_with_another_http_status_is_a_difference(checked):
+    (found,) = checked("futures orderbook of nothing", status=200).differences
+    assert found.difference == ("", "other status", "200", "400")
+
+
 def test_text_that_is_no_json_is_a_difference(checked):
     (found,) = checked("spot Time", text="gone").differences
     assert found.difference == ("", "other type", "no JSON", "object")
@@ -273,8 +278,8 @@ def test_a_venue_that_is_down_is_no_difference_but_no_answer(checked, monkeypatc
 def test_after_three_questions_without_an_answer_no_more_are_asked(checked, monkeypatch):
     monkeypatch.setattr("exchange.kraken.probes.asking.FIRST_PAUSE_S", 0.01)
     findings = checked(text="", status=502)
-    assert [reason for _, reason in findings.unanswered[3:]] == ["not asked any more"] * 20
-    assert len(findings.unanswered) == 23
+    assert [reason for _, reason in findings.unanswered[3:]] == ["not asked any more"] * 24
+    assert len(findings.unanswered) == 27
 
 
 def test_nobody_there_is_no_answer_either(sandbox, loop, monkeypatch):
@@ -324,8 +329,8 @@ def test_the_command_compares_and_writes_its_report(address_file, tmp_path, monk
     assert {file.name for file in folder.iterdir()} == {"replies", "report.json", "report.md"}
     assert json.loads((folder / "report.json").read_text())["differences"] == []
     said = capsys.readouterr().out
-    assert "23/23 futures WebSocket v1" in said
-    assert "23 questions, no difference." in said
+    assert "27/27 futures WebSocket v1" in said
+    assert "27 questions, no difference." in said
     assert str(folder / "report.md") in said
 
 

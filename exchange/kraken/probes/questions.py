@@ -13,6 +13,7 @@ PAIR, PAIRS = "XBTUSD", "XBTUSD,ETHUSD"
 SYMBOL, SYMBOLS = "BTC/USD", frozenset({"BTC/USD", "ETH/USD"})
 ASSETS, ASSET_IDS = "XBT,ETH,USD", frozenset({"BTC", "ETH", "USD"})
 CONTRACT, CONTRACTS = "PF_XBTUSD", frozenset({"PF_XBTUSD", "PF_ETHUSD"})
+NO_NAME = "NOTHING"
 DERIVATIVES, CHARTS = "/derivatives/api", "/api/charts/v1"
 NOTHING: Mapping[str, Any] = {}
 NO_KEYS: frozenset[str] = frozenset()
@@ -58,6 +59,11 @@ class Listening(NamedTuple):
 
 def _spot(method: str, query: Mapping[str, str] = NOTHING, pair: str = "", reading: Reading = PLAIN) -> Call:
     return Call(f"spot {method}", "spot", f"/0/public/{method}", query, pair, reading)
+
+
+def _unknown(side: Side, path: str, query: Mapping[str, str] = NOTHING) -> Call:
+    """What is answered to who names something that there is not."""
+    return Call(f"{side} {path.rpartition('/')[2]} of nothing", side, path, query)
 
 
 def _futures(name: str, path: str, reading: Reading = PLAIN, *, of_contract: bool = False) -> Call:
@@ -109,6 +115,10 @@ CALLS: tuple[Call, ...] = (
     _futures("historicalfundingrates", f"{DERIVATIVES}/v4/historicalfundingrates", of_contract=True),
     _futures("charts", f"{CHARTS}/"),
     *(_futures(f"{chart} chart", f"{CHARTS}/{chart}/{CONTRACT}/15m") for chart in ("trade", "mark", "spot")),
+    _unknown("spot", "/0/public/Depth", {"pair": NO_NAME}),
+    _unknown("spot", "/0/public/Nothing"),
+    _unknown("futures", f"{DERIVATIVES}/v3/orderbook", {"symbol": NO_NAME}),
+    _unknown("futures", f"{DERIVATIVES}/v3/nothing"),
 )
 
 SPOT_CHANNELS = ("ticker", "ohlc", "trade", "book")
@@ -123,8 +133,9 @@ SPOT_FEED = Listening(
         _spot_subscription("trade", symbol=[SYMBOL], snapshot=True),
         _spot_subscription("book", symbol=[SYMBOL], depth=10),
         _spot_subscription("instrument"),
+        _spot_subscription("trade", symbol=["NO/NAME"]),
     ),
-    waits_for=frozenset({"status update", "pong"})
+    waits_for=frozenset({"status update", "pong", "subscribe refused"})
     | {f"subscribe {channel}" for channel in (*SPOT_CHANNELS, "instrument")}
     | {f"{channel} snapshot" for channel in (*SPOT_CHANNELS, "instrument")}
     | SPOT_UPDATES,

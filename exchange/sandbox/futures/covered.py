@@ -7,7 +7,11 @@ _ACCOUNTS = "needs accounts: part two of the sandbox"
 _KEYLESS = "no key is known yet: answers `authenticationError`; part two of the sandbox"
 
 REST = (
-    Coverage("GET /derivatives/api/v3/instruments", "partly", "linear perpetuals only; no marginSchedules"),
+    Coverage(
+        "GET /derivatives/api/v3/instruments",
+        "partly",
+        "linear perpetuals only; no marginSchedules; `isin` of BTC and DOGE only",
+    ),
     Coverage("GET /derivatives/api/v3/instruments/status", "partly", "never a dislocation or extreme volatility"),
     Coverage(
         "GET /derivatives/api/v3/instruments/{symbol}/status", "partly", "never a dislocation or extreme volatility"

@@ -4,12 +4,13 @@ from typing import NamedTuple
 from zlib import crc32
 
 from exchange.sandbox.market.model import Book, Level
+from exchange.sandbox.market.noise import draw
 
 CHECKED_LEVELS = 10
 
 
 class Change(NamedTuple):
-    """Levels to set, best first; quantity 0 removes one."""
+    """Levels to set, in no order that a client could rely on; quantity 0 removes one."""
 
     bids: tuple[Level, ...]
     asks: tuple[Level, ...]
@@ -39,4 +40,4 @@ def _changed_side(before: tuple[Level, ...], after: tuple[Level, ...], depth: in
     gone = [Level(level.price, 0) for level in before if level.price not in remaining]
     if len(after) == depth:  # levels behind the last fall out of the client's book by themselves
         gone = [level for level in gone if sign * level.price < sign * after[-1].price]
-    return tuple(sorted((*changed, *gone), key=lambda level: sign * level.price))
+    return tuple(sorted((*changed, *gone), key=lambda level: draw(level.price, level.quantity)))

@@ -32,7 +32,11 @@ COVERED = (
     Coverage("WebSocket v2 ohlc", "partly", "one message per taker order; a snapshot reaches 12 intervals back"),
     Coverage("WebSocket v2 trade", "covered", "one message per taker order; a snapshot of 50, oldest first"),
     Coverage("WebSocket v2 ticker", "covered", "both event triggers"),
-    Coverage("WebSocket v2 book", "covered", "changes when something trades, not between"),
+    Coverage(
+        "WebSocket v2 book",
+        "covered",
+        "changes when something trades, not between: so an update has many levels, where the venue sends one or two",
+    ),
     Coverage("WebSocket v2 instrument", "partly", "no tokenized assets; an update tells the status only"),
     Coverage("WebSocket v2 level3, executions, balances", "not", "refused as on the venue's public endpoint"),
     Coverage("WebSocket v2 orders (add_order and others)", "not", "refused likewise; accounts and orders come later"),

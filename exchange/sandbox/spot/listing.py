@@ -13,6 +13,7 @@ from exchange.sandbox.venue import ONLINE, Venue
 from exchange.sandbox.wire.numbers import decimal_text
 
 MARGIN_CALL_PERCENT, MARGIN_STOP_PERCENT = 80, 40
+ASSET_CLASS = "currency"  # the other one, tokenized_asset, is not fed
 CANCEL_ONLY_OF_PAIR = "cancel_only"
 
 
@@ -59,7 +60,7 @@ def assets_of(pairs: Iterable[SpotPair]) -> dict[str, Asset]:
 def asset_entry(asset: Asset, *, displayed: bool) -> dict[str, Any]:
     """As Assets states it; `displayed` is `assetVersion=1`."""
     return {
-        "aclass": "currency",
+        "aclass": ASSET_CLASS,
         "altname": asset.display if displayed else asset.altname,
         "decimals": asset.decimals,
         "display_decimals": asset.display_decimals,
@@ -75,9 +76,9 @@ def pair_entry(pair: SpotPair, status: str, *, displayed: bool) -> dict[str, Any
     return {
         "altname": pair.instrument if displayed else pair.altname,
         "wsname": pair.instrument if displayed else pair.wsname,
-        "aclass_base": "currency",
+        "aclass_base": ASSET_CLASS,
         "base": base,
-        "aclass_quote": "currency",
+        "aclass_quote": ASSET_CLASS,
         "quote": quote,
         "lot": "unit",
         "cost_decimals": pair.cost_decimals,
@@ -174,6 +175,7 @@ def _channel_asset(asset: Asset) -> dict[str, Any]:
         "precision_display": asset.display_decimals,
         "borrowable": True,
         "collateral_value": asset.collateral_value,
+        "class": ASSET_CLASS,
         "margin_rate": Fragment(asset.margin_rate),
     }
 

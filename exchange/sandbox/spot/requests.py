@@ -10,6 +10,7 @@ NOT_HERE = "Private data and trading are unavailable on this endpoint. Try ws-au
 WRONG_INTERVAL = "Subscription ohlc interval not supported"
 WRONG_DEPTH = "Subscription depth not supported"
 
+# The first is the default, as of depths and triggers; here that of WebSocket v1: v2 does not say what its own is.
 INTERVALS_MINUTES = (1, 5, 15, 30, 60, 240, 1440, 10080, 21600)
 DEPTHS = (10, 25, 100, 500, 1000)
 TRIGGERS = ("trades", "bbo")
@@ -100,7 +101,7 @@ def _request(method: str, params: Any, req_id: int | None) -> Request:
         method=method,
         channel=channel,
         symbols=() if channel == "instrument" else _symbols(params.get("symbol")),
-        interval_minutes=_whole(params.get("interval", 0)) if channel == "ohlc" else 0,
+        interval_minutes=_whole(params.get("interval", INTERVALS_MINUTES[0])) if channel == "ohlc" else 0,
         depth=_depth(params.get("depth", DEPTHS[0])) if channel == "book" else 0,
         trigger=_trigger(params.get("event_trigger", TRIGGERS[0])) if channel == "ticker" else "",
         snapshot=snapshot,

@@ -1,6 +1,8 @@
 """`slipway sandbox`: where it writes its addresses, and what it refuses before it starts."""
 
 import json
+import subprocess
+import sys
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 
@@ -90,6 +92,11 @@ def test_candles_that_end_before_the_start_are_refused():
         market_of_rows(rows({"BTC/USD": 40, "ETH/USD": 40}), ["ETH/USD", "BTC/USD"], seed=1, when=start_after(50))
 
 
+def test_a_start_before_the_candles_is_refused():
+    with pytest.raises(InputUnusable, match="can't start at 2022-12-31T00:00:00Z: its candles begin at 2023-01-01T00"):
+        market_of_rows(rows({"BTC/USD": 40}), ["BTC/USD"], seed=1, when=start_after(-1))
+
+
 def test_one_instrument_that_would_never_trade_is_named():
     with pytest.raises(InputUnusable, match=r"those of ETH/USD\. Start earlier, feed more, or leave these out"):
         market_of_rows(rows({"BTC/USD": 40, "ETH/USD": 20}), ["ETH/USD", "BTC/USD"], seed=1, when=start_after(30))
@@ -101,6 +108,17 @@ def test_no_candle_is_lost_to_the_look_ahead():
 
     traded = {name: sum(len(one.spot) for one in moments if one.instrument == name) for name in market.pairs}
     assert traded == {"BTC/USD": 10 * 24 * 9, "ETH/USD": 6 * 24 * 9}
+
+
+def test_a_sandbox_over_files_does_not_wait_for_the_warehouse():
+    program = (
+        "import sys, ops.cli, exchange.sandbox.serving as serving\n"
+        "serving.run = lambda *_: print(*{'duckdb', 'polars', 'pandas', 'prefect', 'numba'} & sys.modules.keys())\n"
+        "sys.exit(ops.cli.main(['sandbox', '--ports', '0,0,0']))"
+    )
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, timeout=60, check=False)
+
+    assert (done.returncode, done.stdout.strip(), done.stderr) == (0, "", "")
 
 
 def start_after(days):

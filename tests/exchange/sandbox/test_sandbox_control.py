@@ -72,6 +72,7 @@ def test_it_lists_itself(sandbox):
         ("POST", "/skew", b'{"by_s": 1, "at": 4e18, "until": 4e18}', 400, "`until` has to come after"),
         ("POST", "/suspend", b'{"instruments": ["BTC/USD"], "at": 5, "until": 6}', 400, "`until` has to come after"),
         ("POST", "/faults", b'{"kind": "drop", "on": "spot_ws", "at": 10, "until": 5}', 400, "`until` has to come"),
+        ("POST", "/faults", b'{"kind": "drop", "on": "spot_ws", "until": 5}', 400, "could never happen"),
         ("POST", "/faults", b'{"kind": "silence", "on": "spot_ws", "times": 3}', 400, "hits all that match"),
         ("POST", "/skew", b'{"by_s": "much"}', 400, "by_s"),
         ("POST", "/skew", b'{"by_s": 1e300}', 400, "by_s"),

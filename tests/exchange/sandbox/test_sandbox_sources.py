@@ -68,6 +68,23 @@ def test_files_are_merged_by_time_and_a_hole_stays_a_hole(tmp_path: Path) -> Non
     assert merged == [(0, "ETH/USD"), (1, "BTC/USD"), (1, "ETH/USD"), (3, "BTC/USD"), (3, "ETH/USD")]
 
 
+def test_lines_before_the_first_that_is_wanted_are_not_judged(tmp_path: Path) -> None:
+    file = tmp_path / "ETHUSD_1440.csv"
+    file.write_text("0,3.00001,3.00001,3.00001,3.00001,1,1\n86400,3,3,3,3,1,1\n")
+    (candle,) = candles_of({file: ETH}, 1440, from_ns=1)
+    assert candle.opened_ns == 86400 * 10**9
+    with pytest.raises(InputUnusable, match=r"line 1: 3\.00001 is finer than 2 decimals .* begin later: --from"):
+        list(candles_of({file: ETH}, 1440))
+
+
+def test_volumes_finer_than_any_trade_are_rounded(tmp_path: Path) -> None:
+    file = tmp_path / "XBTUSD_15.csv"
+    file.write_text("0,5,5,5,5,133948.1474276896,9\n900,5,5,5,5,1e-8,1\n")
+    assert [candle.volume for candle in candles_of({file: BTC}, 15)] == [13394814742769, 1]
+    (candle,) = candles_of_rows([ROW._replace(volume=Decimal("0.123456785001"))], [BTC])
+    assert candle.volume == 12345679
+
+
 @pytest.mark.parametrize(
     ("text", "reason"),
     [

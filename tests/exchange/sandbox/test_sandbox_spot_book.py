@@ -37,6 +37,14 @@ def test_does_not_remove_what_the_client_cuts_off_by_itself() -> None:
     assert change_between(before, after, DEPTH).asks == (Level(9, 1),)
 
 
+def test_levels_of_an_update_come_in_no_order_that_a_client_could_rely_on() -> None:
+    changed = [_book(_falling(10, size), _falling(20, size)[::-1]) for size in (1, 2)]
+    for side in change_between(*changed, DEPTH):
+        prices = [level.price for level in side]
+        assert len(prices) == DEPTH
+        assert sorted(prices) not in (prices, prices[::-1])
+
+
 sides = st.dictionaries(st.integers(1, 20), st.integers(1, 3), max_size=DEPTH)
 
 
@@ -54,6 +62,11 @@ def _applied(side: tuple[Level, ...], change: tuple[Level, ...], sign: int) -> t
     levels = dict(side) | dict(change)
     kept = [Level(price, quantity) for price, quantity in levels.items() if quantity]
     return tuple(sorted(kept, key=lambda level: sign * level.price)[:DEPTH])
+
+
+def _falling(best: int, quantity: int) -> tuple[tuple[int, int], ...]:
+    """Levels from the best price down."""
+    return tuple((best - place, quantity) for place in range(DEPTH))
 
 
 def _both_sides(levels: dict[int, int]) -> Book:

@@ -311,6 +311,7 @@ def test_shows_assets_and_pairs_without_old_names(spot: Spot) -> None:
         client.subscribe("instrument", snapshot=True)
         data = client.receive()["data"]
     assert [asset["id"] for asset in data["assets"]] == ["BTC", "DOGE", "ETH", "USD"]
+    assert {asset["class"] for asset in data["assets"]} == {"currency"}
     assert [pair["symbol"] for pair in data["pairs"]] == ["BTC/USD", "DOGE/USD", "ETH/USD"]
     assert data["pairs"][0]["tick_size"] == data["pairs"][0]["price_increment"] == 0.1
     assert [pair["ws_display_price_precision"] for pair in data["pairs"]] == [1, 7, 2]

@@ -79,7 +79,7 @@ def test_sends_private_requests_to_the_other_endpoint() -> None:
     ("params", "error"),
     [
         ({"channel": "ohlc", "interval": 720}, WRONG_INTERVAL),
-        ({"channel": "ohlc"}, WRONG_INTERVAL),
+        ({"channel": "ohlc", "interval": 0}, WRONG_INTERVAL),
         ({"channel": "ohlc", "interval": 21600}, None),
     ],
 )
@@ -87,6 +87,12 @@ def test_refuses_other_intervals_for_each_symbol(params: dict[str, object], erro
     request = read_frame(_frame(method="subscribe", params={**params, "symbol": ["BTC/USD"]}))
     assert isinstance(request, Request)
     assert refusal_of_parameters(request) == error
+
+
+def test_candles_without_an_interval_are_those_of_a_minute() -> None:
+    request = read_frame(_frame(method="subscribe", params={"channel": "ohlc", "symbol": ["BTC/USD"]}))
+    assert isinstance(request, Request)
+    assert request.interval_minutes == 1
 
 
 @pytest.mark.parametrize("depth", [0, 11, -10, 10**9])
