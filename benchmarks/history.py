@@ -23,10 +23,10 @@ import polars as pl
 from benchmarks.ingest import candles
 from benchmarks.table import Row, against, alone
 from config.settings import ROOT, load_settings
-from warehouse import features
 from warehouse.builds import Mode, build
 from warehouse.checks import refuse_failed, run_checks
 from warehouse.connection import publish, unit_of_work
+from warehouse.features import indicators as features
 from warehouse.gate import validation
 from warehouse.gate.clearance import clear
 from warehouse.gate.suites import Gate, open_gate

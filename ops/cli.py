@@ -16,7 +16,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from ops.commands import backfill, backups, venue_check
+from ops.commands import backfill, backups, check, venue_check
 from trading.errors import SlipwayError
 
 if TYPE_CHECKING:
@@ -121,6 +121,7 @@ def _parser() -> argparse.ArgumentParser:
     )
     sandbox.set_defaults(command=_sandbox)
 
+    check.register(commands, _parameter)
     venue_check.register(commands)
     backups.register(commands)
     backfill.register(commands, _moment)

@@ -30,7 +30,7 @@ from trading.model import E8
 from warehouse.backtests import RunRows, store_run
 from warehouse.connection import unit_of_work
 from warehouse.schema import TIMEFRAME_US
-from warehouse.strategies import Strategy, load_strategy
+from warehouse.strategies.loading import Strategy, load_strategy
 
 RUN_ID_LENGTH = 16  # hex digits of SHA-256: no two runs of anybody's share them
 

@@ -15,7 +15,8 @@ from exchange.simulator import Candle, Costs, Signal
 from trading.errors import InputUnusable
 from trading.model import PPM, Account, Rules
 from warehouse.replay import Span, read_candles
-from warehouse.strategies import Strategy, publication, run_strategy
+from warehouse.strategies.loading import Strategy
+from warehouse.strategies.running import publication, run_strategy
 
 IntTable = NDArray[np.int64]
 

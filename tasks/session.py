@@ -34,7 +34,7 @@ from tasks.startup import told
 from trading.errors import TradingHalted
 from trading.model import E8, Decision, equity_e8
 from trading.ports import Clock
-from warehouse.strategies import Strategy, load_strategy
+from warehouse.strategies.loading import Strategy, load_strategy
 
 Row: TypeAlias = tuple[int, ...]  # of a table of candles or signals
 

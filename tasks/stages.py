@@ -9,8 +9,8 @@ from warehouse.builds import BuildReport, Mode, StageResult, build
 from warehouse.checks import CheckResult, refuse_failed, run_checks
 from warehouse.connection import unit_of_work
 from warehouse.gate.clearance import clear
-from warehouse.signals import is_strategy
 from warehouse.stages import load_stages
+from warehouse.strategies.contract import is_strategy
 
 
 @dataclass(frozen=True)

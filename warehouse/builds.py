@@ -21,7 +21,7 @@ from warehouse import ledger
 from warehouse.changes.slices import Slices, counted, reading
 from warehouse.changes.sources import candles_changed, lies_in_files
 from warehouse.changes.unchecked import note_changed
-from warehouse.features import write_indicators
+from warehouse.features.indicators import write_indicators
 from warehouse.gate.clearance import note_built
 from warehouse.grammar.parameters import parameters_set
 from warehouse.increments import (
@@ -34,8 +34,8 @@ from warehouse.increments import (
     upsert_fresh,
 )
 from warehouse.ledger import Entry
-from warehouse.signals import is_strategy, refuse_bad_signals
 from warehouse.stages import Stage
+from warehouse.strategies.contract import is_strategy, refuse_bad_signals
 
 Mode = Literal["full", "incremental"]
 Outcome = Literal["created", "rebuilt", "updated", "unchanged"]

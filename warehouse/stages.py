@@ -14,12 +14,12 @@ from pathlib import Path
 
 from trading.errors import InputUnusable
 from trading.indicators.needs import Need
-from warehouse import features
+from warehouse.features import indicators as features
 from warehouse.grammar.headers import Header, complete, parse_header
 from warehouse.grammar.lint import refuse, strategy_lint
 from warehouse.grammar.parameters import values_of
 from warehouse.grammar.trees import Input, Node, inputs_of, nodes, parse_select
-from warehouse.signals import is_strategy
+from warehouse.strategies.contract import is_strategy
 
 NOT_STAGES = frozenset({"checks", "raw"})  # checks return offenders, raw tables are landed
 SOURCE_SCHEMAS = frozenset({"raw", "checks", "meta"})
@@ -94,7 +94,7 @@ def _refuse_long_names(tree: Node, file: str) -> None:
 def _indicators(written: list[Stage]) -> Stage:
     needs = features.union_of_needs(stage.header.needs for stage in written)
     header = Header(grain="one row per candle", key=features.KEY)
-    return Stage(features.TABLE, "warehouse/features.py", header, ("marts.candles",), indicators=needs)
+    return Stage(features.TABLE, "warehouse/features/indicators.py", header, ("marts.candles",), indicators=needs)
 
 
 def _refuse_unknown_inputs(stage: Stage, made: frozenset[str]) -> None:

@@ -6,7 +6,8 @@ from pathlib import Path
 import polars as pl
 import pytest
 
-from warehouse.strategies import Strategy, load_strategy, look_ahead_offenders, lookback_offenders
+from warehouse.strategies.loading import Strategy, load_strategy
+from warehouse.strategies.trials import look_ahead_offenders, lookback_offenders
 
 ROOT = Path(__file__).resolve().parents[2]
 STRATEGIES = sorted((ROOT / "sql" / "marts").glob("signals_*.sql"))

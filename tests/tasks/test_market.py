@@ -13,7 +13,7 @@ from exchange.simulator import Candle, Signal
 from tasks import market
 from tasks.market import DISTANCES, candle_table, load_history, signal_table
 from trading.errors import InputUnusable, SetupFailed
-from warehouse.strategies import load_strategy
+from warehouse.strategies.loading import load_strategy
 
 NAMES = ("BTC/USD", "ETH/USD")
 SPECS = (

@@ -14,7 +14,7 @@ from tasks.sandboxes.market import Asked, opened_market
 from trading.errors import InputUnusable, SetupFailed
 from warehouse.connection import reading
 from warehouse.replay import ClosedCandle, Span, replay
-from warehouse.strategies import load_strategy
+from warehouse.strategies.loading import load_strategy
 
 FIRST = datetime(2023, 1, 1, tzinfo=UTC)
 STARTS = FIRST + timedelta(days=3)

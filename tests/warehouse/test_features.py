@@ -10,7 +10,7 @@ from trading.errors import InputUnusable
 from trading.indicators.families import Candles
 from trading.indicators.needs import Need
 from trading.indicators.series import calculate
-from warehouse.features import ALWAYS, TABLE, union_of_needs, write_indicators
+from warehouse.features.indicators import ALWAYS, TABLE, union_of_needs, write_indicators
 from warehouse.schema import TIMEFRAME_US
 
 NEEDS = (Need("atr", (2,)), Need("ema", (3,)), Need("rsi", (2,)))

@@ -12,10 +12,12 @@ import pytest
 from trading.errors import CheckFailed, InputUnusable, SetupFailed
 from trading.indicators.needs import Need
 from warehouse.connection import reading
-from warehouse.features import write_indicators
+from warehouse.features.indicators import write_indicators
 from warehouse.schema import SCHEMA_VERSION
-from warehouse.signals import CONTRACT, read_signals
-from warehouse.strategies import load_strategy, look_ahead_offenders, lookback_offenders, publication, run_strategy
+from warehouse.strategies.contract import CONTRACT, read_signals
+from warehouse.strategies.loading import load_strategy
+from warehouse.strategies.running import publication, run_strategy
+from warehouse.strategies.trials import look_ahead_offenders, lookback_offenders
 
 ROOT = Path(__file__).resolve().parents[2]
 CROSS = ROOT / "sql" / "marts" / "signals_ema_cross.sql"

@@ -15,7 +15,7 @@ What is on no list of `vocabulary` is refused, also when it would be harmless. `
 first candle of all, so they are refused inside a series. Float aggregates are refused everywhere: their last bits
 depend on the span and on the threads. What is missing here becomes a feature, in code.
 
-Whatever this check can't see, `strategies.look_ahead_offenders` finds by trying.
+Whatever this check can't see, `strategies.trials` finds by trying.
 """
 
 from collections.abc import Iterator, Mapping

@@ -3,7 +3,7 @@
 from warehouse.grammar.headers import Header, parse_header
 from warehouse.grammar.lint import strategy_lint
 from warehouse.grammar.parameters import values_of
-from warehouse.strategies import Strategy
+from warehouse.strategies.loading import Strategy
 
 HEADER = """-- grain: one row per signal
 -- key: instrument, timeframe, closed_at

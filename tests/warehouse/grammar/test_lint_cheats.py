@@ -5,7 +5,7 @@ from cheats import LOOKS_AHEAD, UNSTABLE
 from strategy_sql import refusals, unchecked
 
 from warehouse.grammar.vocabulary import ADVICE
-from warehouse.strategies import look_ahead_offenders
+from warehouse.strategies.trials import look_ahead_offenders
 
 
 @pytest.mark.parametrize("name", LOOKS_AHEAD)

@@ -5,7 +5,7 @@ from strategy_sql import SERIES, decided, joined, refusals, strategy, unchecked
 
 from warehouse.grammar.headers import parse_header
 from warehouse.grammar.lint import series_columns_bound, strategy_lint
-from warehouse.strategies import look_ahead_offenders, lookback_offenders
+from warehouse.strategies.trials import look_ahead_offenders, lookback_offenders
 
 HONEST = {
     "lag and lead's absence": decided(f"lag(close, 3) over ({SERIES}) > close"),

@@ -5,7 +5,7 @@ import pytest
 from strategy_sql import decided, joined, refusals, strategy
 
 from trading.indicators.needs import Need
-from warehouse.features import write_indicators
+from warehouse.features.indicators import write_indicators
 from warehouse.grammar.vocabulary import KNOWN_AT_CLOSE
 
 ON_SERIES = "on candles.instrument = smc.instrument and candles.timeframe = smc.timeframe"

@@ -1,0 +1,158 @@
+"""One strategy file, tried for look-ahead, for what history it needs, and for how much hangs on its numbers."""
+
+import random
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import replace
+from datetime import datetime
+from pathlib import Path
+from typing import NamedTuple
+
+import polars as pl
+
+from config.settings import Settings
+from exchange.simulator import Signal
+from reports.model import metrics_of
+from tasks.backtests import simulated
+from tasks.market import load_history
+from trading.errors import InputUnusable
+from trading.metrics import Metrics
+from warehouse.grammar.lint import series_columns_bound
+from warehouse.grammar.parameters import Value
+from warehouse.replay import Span, read_candles
+from warehouse.strategies.loading import Strategy, load_strategy
+from warehouse.strategies.running import publication
+from warehouse.strategies.trials import (
+    Offence,
+    first_offence,
+    look_ahead_offenders,
+    lookback_offenders,
+    settling,
+    warm_up_offenders,
+)
+
+TIMEFRAMES = ("15m", "1h", "4h", "1d")
+CUTS = 24
+STARTS = 3
+SEED = 20_231
+STEPS = (0.8, 0.9, 1.1, 1.2)  # of each number of the header
+
+
+class Tried(NamedTuple):
+    """One check: what it asks, on what it was tried, and where it failed. `offence` None: nowhere."""
+
+    name: str
+    means: str
+    trials: int
+    offence: Offence | None
+
+
+class Varied(NamedTuple):
+    """A backtest with one number of the header other than it is. `parameter` empty: with all as they are."""
+
+    parameter: str
+    value: Value
+    metrics: Metrics
+
+
+class Findings(NamedTuple):
+    """What was found about a strategy."""
+
+    strategy: str
+    candles: int
+    tried: tuple[Tried, ...]
+    varied: tuple[Varied, ...]
+
+    @property
+    def passed(self) -> bool:
+        """Whether no check has failed. How much hangs on a number is for a person to judge."""
+        return all(each.offence is None for each in self.tried)
+
+
+def check_strategy(
+    settings: Settings,
+    strategy_sql: Path,
+    *,
+    instruments: tuple[str, ...] | None = None,
+    timeframe: str | None = None,
+    parameters: Mapping[str, object] | None = None,
+    say: Callable[[str], None] = lambda _: None,
+) -> Findings:
+    """Try the strategy in `strategy_sql` on the published candles; `say` is told what is being done.
+
+    Raises:
+        SetupFailed: nothing is published.
+        InputUnusable: the text alone shows that the strategy looks ahead or can't be used, or there are no candles.
+        CheckFailed: it gives signals that can't be traded.
+    """
+    strategy = load_strategy(strategy_sql, parameters)
+    names, frame = instruments or settings.strategy.instruments, timeframe or settings.strategy.timeframe
+    candles = _candles(settings, strategy, names, frame)
+    cuts = _cuts(settings, strategy, names, frame, candles)
+    starts = _starts(candles, strategy)
+    say(f"Look-ahead: {len(cuts)} times the candles end earlier.")
+    ahead = first_offence(look_ahead_offenders(strategy, candles, cuts))
+    say(f"Lookback: {len(cuts)} closes, with the declared lookback alone.")
+    back = first_offence(lookback_offenders(strategy, candles, cuts))
+    say(f"Warm-up: {len(starts)} times history begins later.")
+    warm = first_offence(warm_up_offenders(strategy, candles, starts)) if starts else None
+    tried = (
+        Tried("Look-ahead", "no signal changes when later candles come", len(cuts), ahead),
+        Tried("Lookback", "its lookback gives the signals of all history", len(cuts), back),
+        Tried("Warm-up", f"after {settling(strategy):,} candles the beginning is forgotten", len(starts), warm),
+    )
+    return Findings(strategy.name, len(candles), tried, tuple(_variations(settings, strategy, names, frame, say)))
+
+
+def _candles(settings: Settings, strategy: Strategy, names: tuple[str, ...], timeframe: str) -> pl.DataFrame:
+    """All that the strategy may read: other timeframes too, unless its text keeps them apart."""
+    is_bound = "timeframe" in series_columns_bound(strategy.sql, strategy.file)
+    with publication(settings.paths.published) as connection:
+        candles = read_candles(connection, Span(names, (timeframe,) if is_bound else TIMEFRAMES))
+    if candles.is_empty():
+        raise InputUnusable(f"There are no published {timeframe} candles of {', '.join(names)} to try it on.")
+    return candles
+
+
+def _cuts(
+    settings: Settings, strategy: Strategy, names: tuple[str, ...], timeframe: str, candles: pl.DataFrame
+) -> list[datetime]:
+    """Half of them at closes with a signal, half at any; the same each time."""
+    history = load_history(settings, strategy, instruments=names, timeframe=timeframe)
+    chance = random.Random(SEED)  # noqa: S311  # nobody gains by guessing it
+    closes = candles.filter(pl.col("timeframe") == timeframe)["closed_at"].unique().sort().to_list()
+    signalled = set(history.market.signals[:, Signal._fields.index("signal_at")].tolist())
+    at_signals = [close for close in closes if round(close.timestamp() * 1e6) in signalled]
+    chosen = {*_some(chance, at_signals, CUTS // 2), *_some(chance, closes, CUTS // 2)}
+    return sorted(chosen)
+
+
+def _some(chance: random.Random, closes: list[datetime], count: int) -> Iterable[datetime]:
+    return chance.sample(closes, min(count, len(closes)))
+
+
+def _starts(candles: pl.DataFrame, strategy: Strategy) -> list[datetime]:
+    """Later beginnings that leave at least as many candles to compare as it takes to settle."""
+    series = candles.sort("opened_at").partition_by("instrument", "timeframe")
+    longest = max(series, key=len)["opened_at"]
+    spare = len(longest) - 2 * settling(strategy)
+    return [longest[spare * part // STARTS] for part in range(1, STARTS + 1)] if spare >= STARTS else []
+
+
+def _variations(
+    settings: Settings, strategy: Strategy, names: tuple[str, ...], timeframe: str, say: Callable[[str], None]
+) -> Iterable[Varied]:
+    say("Sensitivity: backtests with every number a tenth and a fifth lower and higher.")
+    yield Varied("", "", _metrics(settings, strategy, names, timeframe))
+    for name, value in strategy.values.items():
+        if isinstance(value, bool | str):
+            continue
+        near = {round(value * step) if isinstance(value, int) else value * step for step in STEPS}
+        for other in sorted(near - {value}):
+            varied = replace(strategy, values={**strategy.values, name: other})
+            yield Varied(name, other, _metrics(settings, varied, names, timeframe))
+
+
+def _metrics(settings: Settings, strategy: Strategy, names: tuple[str, ...], timeframe: str) -> Metrics:
+    history = load_history(settings, strategy, instruments=names, timeframe=timeframe)
+    run = simulated(history, settings)
+    return metrics_of(run.trades, run.equity, float(settings.risk.starting_cash_usd))

@@ -1,0 +1,51 @@
+"""One strategy file as a value: read, found clean by its text, with the parameters it will run with."""
+
+import hashlib
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from trading.errors import InputUnusable
+from trading.indicators.needs import Need, parse_need
+from warehouse.grammar.headers import Header, complete, parse_header
+from warehouse.grammar.lint import refuse, strategy_lint
+from warehouse.grammar.parameters import Value, values_of
+
+
+@dataclass(frozen=True)
+class Strategy:
+    """One strategy file as it was when it was loaded, found clean, with the parameters it will run with."""
+
+    name: str
+    file: str
+    sql: str
+    header: Header
+    values: Mapping[str, Value]
+
+    @property
+    def hash(self) -> str:
+        """Of the text and the parameters: what decides, with the candles, which signals come out."""
+        return hashlib.sha256(json.dumps([self.sql, dict(self.values)], sort_keys=True).encode()).hexdigest()
+
+    @property
+    def needs(self) -> tuple[Need, ...]:
+        return tuple(sorted({parse_need(text) for text in self.header.needs}))
+
+
+def load_strategy(path: Path, params: Mapping[str, object] | None = None) -> Strategy:
+    """The strategy in `path`, with `params` over the defaults of its header.
+
+    Raises:
+        InputUnusable: no such file, an incomplete header, an unknown or wrong parameter, or SQL that could look
+            ahead or come out differently; names the file and the lines.
+    """
+    file = path.name
+    try:
+        sql = path.read_text(encoding="utf-8").strip().removesuffix(";")
+    except (OSError, UnicodeDecodeError) as error:
+        raise InputUnusable(f"The strategy {path} can't be read: {error}") from error
+    header = complete(parse_header(sql, file), file)
+    values = values_of(header.params, params or {}, file)
+    refuse(strategy_lint(sql, header, values, file), file)
+    return Strategy(path.stem, file, sql, header, values)

@@ -1,0 +1,131 @@
+"""Run one strategy file, from anywhere, over the published warehouse.
+
+The bytes of the file run unchanged in an in-memory database whose `marts.candles` and `features.indicators` are the
+warehouse's own. What the file needs and the warehouse does not keep is computed on the spot, from the same anchor.
+"""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import datetime
+from pathlib import Path
+
+import duckdb
+import polars as pl
+
+from trading.errors import InputUnusable, SetupFailed
+from warehouse.connection import configure, refuse_other_schema
+from warehouse.features.indicators import TABLE as INDICATORS
+from warehouse.features.indicators import write_indicators
+from warehouse.grammar.lint import series_columns_bound
+from warehouse.grammar.parameters import parameters_set
+from warehouse.increments import columns_of
+from warehouse.strategies.contract import read_signals, refuse_bad_signals, refuse_other_columns
+from warehouse.strategies.loading import Strategy
+
+SIGNALS = "temp.signals"
+
+
+@contextmanager
+def publication(published: Path) -> Iterator[duckdb.DuckDBPyConnection]:
+    """What is published now, by the tables' usual names, with room beside it in which strategies run.
+
+    All that is read through it is of one publication, whatever is published meanwhile.
+
+    Raises:
+        SetupFailed: nothing is published yet, or by other code than this.
+    """
+    if not published.is_file():
+        raise SetupFailed(f"There is no published warehouse at {published} yet; `make run` builds it.")
+    with scratch() as connection:
+        try:
+            connection.execute(f"attach {_quoted((str(published),))} as published (read_only)")
+        except duckdb.Error as error:
+            raise SetupFailed(f"The published warehouse at {published} can't be opened: {error}") from error
+        refuse_other_schema(connection, published, "published")
+        connection.execute("use published")
+        yield connection
+
+
+def run_strategy(
+    strategy: Strategy,
+    connection: duckdb.DuckDBPyConnection,
+    *,
+    timeframe: str,
+    instruments: tuple[str, ...],
+    first: datetime | None = None,
+    last: datetime | None = None,
+) -> pl.DataFrame:
+    """Signals of one timeframe, the contract's columns, oldest first; `first` and `last` are closes, both included.
+
+    `connection` is a `publication`. All of history is computed whatever the bounds, so they only choose rows.
+
+    Raises:
+        InputUnusable: the SQL does not run, or gives other columns than the contract's; names the column.
+        CheckFailed: two signals at one close, or a row that can't be traded; with the rows.
+    """
+    with _room(connection):
+        _offer_candles(connection, strategy, timeframe, instruments)
+        _offer_indicators(connection, strategy)
+        run_text(connection, strategy)
+        refuse_bad_signals(connection, SIGNALS, strategy.file)
+        return read_signals(connection, SIGNALS, timeframe=timeframe, instruments=instruments, first=first, last=last)
+
+
+@contextmanager
+def scratch() -> Iterator[duckdb.DuckDBPyConnection]:
+    """An in-memory database with the schemas that strategies read."""
+    connection = duckdb.connect(":memory:")
+    try:
+        configure(connection)
+        connection.execute("create schema marts")
+        connection.execute("create schema features")
+        yield connection
+    finally:
+        connection.close()
+
+
+@contextmanager
+def _room(connection: duckdb.DuckDBPyConnection) -> Iterator[None]:
+    """The scratch database under the names of the published one; empty again afterwards."""
+    connection.execute("use memory")
+    try:
+        yield
+    finally:
+        for schema in ("marts", "features"):
+            connection.execute(f"drop schema {schema} cascade")
+            connection.execute(f"create schema {schema}")
+        connection.execute("use published")
+
+
+def _offer_candles(
+    connection: duckdb.DuckDBPyConnection, strategy: Strategy, timeframe: str, instruments: tuple[str, ...]
+) -> None:
+    """`marts.candles`, without the series that the text keeps apart from those asked for."""
+    bound = series_columns_bound(strategy.sql, strategy.file)
+    wanted = {"timeframe": (timeframe,), "instrument": instruments}
+    conditions = ["true", *(f"{column} in ({_quoted(wanted[column])})" for column in sorted(bound))]
+    connection.execute(
+        f"create view marts.candles as select * from published.marts.candles where {' and '.join(conditions)}"
+    )
+
+
+def _quoted(texts: tuple[str, ...]) -> str:
+    return ", ".join("'" + text.replace("'", "''") + "'" for text in texts) or "null"
+
+
+def _offer_indicators(connection: duckdb.DuckDBPyConnection, strategy: Strategy) -> None:
+    kept = columns_of(connection, f"published.{INDICATORS}")
+    if all(column in kept for need in strategy.needs for column in need.columns):
+        connection.execute(f"create view {INDICATORS} as select * from published.{INDICATORS}")
+    else:
+        write_indicators(connection, INDICATORS, strategy.needs)
+
+
+def run_text(connection: duckdb.DuckDBPyConnection, strategy: Strategy) -> None:
+    """Fill `temp.signals` from the tables that `connection` offers. Raises InputUnusable: the SQL does not run."""
+    try:
+        with parameters_set(connection, strategy.values):
+            connection.execute(f"create or replace temp table signals as {strategy.sql}")
+    except (duckdb.ProgrammingError, duckdb.DataError) as error:
+        raise InputUnusable(f"{strategy.file}: {error}") from error
+    refuse_other_columns(columns_of(connection, SIGNALS), strategy.file)

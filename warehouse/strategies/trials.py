@@ -1,0 +1,186 @@
+"""Strategies tried on candles: is a signal the same whatever comes later, and wherever history begins.
+
+The text of a strategy is read first (`warehouse.grammar.lint`). What that can't see shows here.
+"""
+
+from collections.abc import Iterable
+from datetime import datetime
+from typing import NamedTuple
+
+import duckdb
+import polars as pl
+
+from warehouse.features.indicators import TABLE as INDICATORS
+from warehouse.features.indicators import write_indicators
+from warehouse.strategies.contract import KEY
+from warehouse.strategies.loading import Strategy
+from warehouse.strategies.running import SIGNALS, run_text, scratch
+
+LEAST_SETTLING = 2_000  # candles: a zone that price left long ago may matter once more
+TIMES_WARM_UP = 10  # after that many times its warm-up a smoothed average has forgotten its seed to 1e-4 and better
+SAME_WITHIN = 1e-4  # relative, of a number
+ONLY_BY_THEN, ONLY_LATER = "only by then", "only later"
+
+
+class Offence(NamedTuple):
+    """Where two runs of a strategy first disagree."""
+
+    column: str  # of the signals; "the signal itself" when only one run has it
+    instrument: str
+    timeframe: str
+    closed_at: datetime
+    cut_at: datetime  # what was varied: the last candle, or the first, of the shorter run
+    there: object  # by the shorter run
+    otherwise: object  # by the longer one
+
+
+def look_ahead_offenders(strategy: Strategy, candles: pl.DataFrame, cuts: Iterable[datetime]) -> pl.DataFrame:
+    """Signals that change when later candles arrive: none, for an honest strategy (I32).
+
+    For each cut the strategy runs on the candles that have closed by then, and on all. What was known by the cut
+    must be the same. `candles` has the columns of `marts.candles`.
+
+    Returns:
+        The rows that differ, with `cut_at`, and `seen`: "only by then" or "only later".
+    """
+    with scratch() as connection:
+        _land_candles(connection, candles)
+        whole = _signals_of(connection, strategy, "true")
+        trials = [
+            _difference(
+                _signals_of(connection, strategy, f"closed_at <= '{cut}'"), whole, cut, pl.col("known_at") <= cut
+            )
+            for cut in cuts
+        ]
+    return pl.concat(trials)
+
+
+def lookback_offenders(strategy: Strategy, candles: pl.DataFrame, cuts: Iterable[datetime]) -> pl.DataFrame:
+    """Signals that come out differently at a live close, from the candles of the declared lookback alone (I33).
+
+    Indicators keep their anchor. Compared are the signals that close exactly at a cut; result as above.
+    """
+    assert strategy.header.lookback is not None  # the check of the text refuses `full`
+    with scratch() as connection:
+        _land_candles(connection, candles)
+        whole = _signals_of(connection, strategy, "true")
+        connection.execute(f"create table main.indicators as from {INDICATORS}")
+        connection.execute(f"drop table {INDICATORS}")
+        trials = []
+        for cut in cuts:
+            _keep_lookback(connection, cut, strategy.header.lookback)
+            run_text(connection, strategy)
+            recent = connection.execute(f"select * from {SIGNALS}").pl()
+            trials.append(_difference(recent, whole, cut, pl.col("closed_at") == cut))
+    return pl.concat(trials)
+
+
+def warm_up_offenders(strategy: Strategy, candles: pl.DataFrame, starts: Iterable[datetime]) -> pl.DataFrame:
+    """Signals that are not the same, to one in ten thousand, when history begins later: `starts`, as opens.
+
+    Compared from `settling(strategy)` candles after a start; result as above.
+    """
+    with scratch() as connection:
+        _land_candles(connection, candles)
+        whole = _signals_of(connection, strategy, "true")
+        trials = []
+        for start in starts:
+            settled = _settled(connection, start, settling(strategy))
+            late = _signals_of(connection, strategy, f"opened_at >= '{start}'")
+            trials.append(_beyond_tolerance(_since(late, settled), _since(whole, settled), start))
+    return pl.concat(trials)
+
+
+def settling(strategy: Strategy) -> int:
+    """Candles after which the beginning of a series no longer matters."""
+    longest = max((need.warm_up for need in strategy.needs), default=0) + (strategy.header.lookback or 0) + 1
+    return max(LEAST_SETTLING, TIMES_WARM_UP * longest)
+
+
+def first_offence(offenders: pl.DataFrame) -> Offence | None:
+    """The earliest of the rows that differ, and the first column in which they do; None when there are none."""
+    if offenders.is_empty():
+        return None
+    first = offenders.sort("closed_at", "instrument", "timeframe", "cut_at").row(0, named=True)
+    same = [pl.col(name) == first[name] for name in (*KEY, "cut_at")]
+    by_seen = {row["seen"]: row for row in offenders.filter(*same).to_dicts()}
+    there, otherwise = by_seen.get(ONLY_BY_THEN), by_seen.get(ONLY_LATER)
+    place = (first["instrument"], first["timeframe"], first["closed_at"], first["cut_at"])
+    if there is None or otherwise is None:
+        return Offence("the signal itself", *place, _whether(there), _whether(otherwise))
+    differing = [name for name in there if name != "seen" and there[name] != otherwise[name]]
+    column = next((name for name in differing if not _is_near(there[name], otherwise[name])), differing[0])
+    return Offence(column, *place, there[column], otherwise[column])
+
+
+def _is_near(one: object, other: object) -> bool:
+    return isinstance(one, float) and isinstance(other, float) and abs(one - other) <= SAME_WITHIN * abs(other)
+
+
+def _whether(row: object) -> str:
+    return "no signal" if row is None else "a signal"
+
+
+def _land_candles(connection: duckdb.DuckDBPyConnection, candles: pl.DataFrame) -> None:
+    connection.register("given", candles)
+    connection.execute("create table main.candles as select * from given")
+    connection.unregister("given")
+
+
+def _signals_of(connection: duckdb.DuckDBPyConnection, strategy: Strategy, condition: str) -> pl.DataFrame:
+    connection.execute(f"create or replace view marts.candles as select * from main.candles where {condition}")
+    write_indicators(connection, INDICATORS, strategy.needs)
+    run_text(connection, strategy)
+    return connection.execute(f"select * from {SIGNALS}").pl()
+
+
+def _keep_lookback(connection: duckdb.DuckDBPyConnection, cut: datetime, lookback: int) -> None:
+    # One candle more than the lookback: the last one known before the cut, for an as-of join.
+    for offered, source in (("marts.candles", "main.candles"), (INDICATORS, "main.indicators")):
+        connection.execute(
+            f"create or replace view {offered} as select * from {source} where closed_at <= '{cut}'"
+            f" qualify row_number() over (partition by instrument, timeframe order by closed_at desc) <= {lookback + 2}"
+        )
+
+
+def _difference(one: pl.DataFrame, other: pl.DataFrame, cut: datetime, compared: pl.Expr) -> pl.DataFrame:
+    one, other = one.filter(compared), other.filter(compared)
+    sides = [
+        one.join(other, on=one.columns, how="anti", nulls_equal=True).with_columns(seen=pl.lit(ONLY_BY_THEN)),
+        other.join(one, on=one.columns, how="anti", nulls_equal=True).with_columns(seen=pl.lit(ONLY_LATER)),
+    ]
+    return pl.concat(sides).with_columns(cut_at=pl.lit(cut))
+
+
+def _settled(connection: duckdb.DuckDBPyConnection, start: datetime, candles: int) -> pl.DataFrame:
+    """For each series that has so many candles after `start`, the close of the last of these."""
+    return connection.execute(
+        f"""
+        select instrument, timeframe, closed_at as settled_at from main.candles where opened_at >= $start
+        qualify row_number() over (partition by instrument, timeframe order by closed_at) = {candles}
+        """,
+        {"start": start},
+    ).pl()
+
+
+def _since(signals: pl.DataFrame, settled: pl.DataFrame) -> pl.DataFrame:
+    both = signals.join(settled, on=["instrument", "timeframe"])
+    return both.filter(pl.col("closed_at") >= pl.col("settled_at")).drop("settled_at")
+
+
+def _beyond_tolerance(late: pl.DataFrame, whole: pl.DataFrame, start: datetime) -> pl.DataFrame:
+    """Rows of one run that the other has not, or has with numbers further apart than is allowed."""
+    numbers = [name for name, kind in whole.schema.items() if kind.is_numeric()]
+    others = [name for name in whole.columns if name not in numbers]
+    pairs = late.join(whole, on=others, how="inner", nulls_equal=True, suffix="_of_whole")
+    near = [
+        (pl.col(name) - pl.col(f"{name}_of_whole")).abs() <= SAME_WITHIN * pl.col(f"{name}_of_whole").abs()
+        for name in numbers
+    ]
+    absent = [pl.col(name).is_null() & pl.col(f"{name}_of_whole").is_null() for name in numbers]
+    same = pairs.filter(*(one | other for one, other in zip(near, absent, strict=True))).select(others)
+    sides = (
+        side.join(same, on=others, how="anti", nulls_equal=True).with_columns(seen=pl.lit(seen))
+        for side, seen in ((late, ONLY_BY_THEN), (whole, ONLY_LATER))
+    )
+    return pl.concat(sides).with_columns(cut_at=pl.lit(start))
