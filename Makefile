@@ -45,7 +45,7 @@ test: ready  ## fast tests, with coverage (nine minutes on 2 cores)
 	@$(BIN)/pytest -q -n 2 --dist loadgroup $(FAST) --cov --cov-report=term
 
 test-deep: ready  ## the larger doses
-	@$(BIN)/pytest -q -n 2 --dist loadgroup -m deep --timeout 3600
+	@$(BIN)/pytest -q -n 2 --dist loadgroup -m "(deep or property) and not soak" --hypothesis-profile deep --timeout 3600
 
 soak: ready  ## thousands, on demand
 	@$(BIN)/pytest -q -m soak --timeout 86400
