@@ -44,8 +44,8 @@ sql: ready  ## DuckDB prompt on the published warehouse; keep it open as long as
 test: ready  ## fast tests, with coverage (nine minutes on 2 cores)
 	@$(BIN)/pytest -q -n 2 --dist loadgroup $(FAST) --cov --cov-report=term
 
-test-deep: ready  ## the larger doses
-	@$(BIN)/pytest -q -n 2 --dist loadgroup -m deep --timeout 3600
+test-deep: ready  ## the larger doses, and every property on many more examples
+	@$(BIN)/pytest -q -n 2 --dist loadgroup -m "(deep or property) and not soak" --hypothesis-profile deep --timeout 3600
 
 soak: ready  ## thousands, on demand
 	@$(BIN)/pytest -q -m soak --timeout 86400

@@ -13,6 +13,7 @@ from http.server import BaseHTTPRequestHandler, HTTPServer
 from pathlib import Path
 
 import pytest
+from doses import DEEP, USUAL, dose
 from hypothesis import is_hypothesis_test, settings
 
 gc.disable()  # until all is collected: what is imported stays, and to look for garbage in it is a quarter of that time
@@ -22,13 +23,16 @@ for name in [name for name in os.environ if name.startswith("PREFECT_")]:
     del os.environ[name]  # a profile, a server, a key
 os.environ["PREFECT_HOME"] = PREFECT_HOME.name
 
-settings.register_profile("slipway", deadline=None)  # how long an example takes is the machine's affair, not the test's
-settings.load_profile("slipway")
+for profile in ("fast", DEEP):  # how long an example takes is the machine's affair, not the test's
+    settings.register_profile(profile, deadline=None, max_examples=dose(USUAL, profile))
+settings.load_profile("fast")  # unless --hypothesis-profile names the other
 
 # Modules that coverage does not watch, besides all properties. It doubles the time of what it watches. These take four
 # fifths of that time, since they go many times where shorter tests go once, and bring one line in twenty that those do
 # not: the figure is that much too low, and never too high.
 UNWATCHED = (
+    "architecture/test_import_law.py",
+    "docs/test_docs_tell_the_truth.py",
     "docs/test_every_table_is_documented.py",
     "exchange/kraken/test_kraken_client.py",
     "exchange/kraken/test_kraken_history.py",
@@ -36,11 +40,14 @@ UNWATCHED = (
     "exchange/sandbox/test_sandbox_basis.py",
     "exchange/sandbox/test_sandbox_expansion.py",
     "exchange/sandbox/test_sandbox_faults.py",
+    "exchange/sandbox/test_sandbox_futures_clients.py",
     "exchange/sandbox/test_sandbox_futures_feed.py",
     "exchange/sandbox/test_sandbox_halts.py",
     "exchange/sandbox/test_sandbox_links.py",
+    "exchange/sandbox/test_sandbox_lockstep.py",
     "exchange/sandbox/test_sandbox_market.py",
     "exchange/sandbox/test_sandbox_sources.py",
+    "exchange/sandbox/test_sandbox_spot_clients.py",
     "exchange/sandbox/test_sandbox_spot_feed.py",
     "exchange/sandbox/test_sandbox_spot_rest.py",
     "exchange/test_compiled_equals_interpreted.py",
@@ -48,6 +55,7 @@ UNWATCHED = (
     "sql/test_given_expect.py",
     "sql/test_reference_checks.py",
     "tasks/test_backfill.py",
+    "tasks/test_backfill_goes_on.py",
     "tasks/test_backtest.py",
     "tasks/test_backup.py",
     "tasks/test_backup_survives.py",
@@ -66,18 +74,26 @@ UNWATCHED = (
     "warehouse/test_candle_suites.py",
     "warehouse/test_daily_suites.py",
     "warehouse/test_journals_as_rows.py",
+    "warehouse/test_landing_again.py",
     "warehouse/test_signals.py",
     "warehouse/test_stages.py",
     "warehouse/test_told_rates.py",
+    "warehouse/test_upkeep_copies.py",
 )
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Coverage does not watch what is named above, nor properties, which go a hundred times where examples go."""
+    """Coverage does not watch what is named above, nor properties, which go many times where examples go.
+
+    Properties get a mark, by which the deep tier finds them again.
+    """
     unwatched = {Path(__file__).parent / name for name in UNWATCHED}
     assert all(path.is_file() for path in unwatched), "UNWATCHED names a module that is gone"
     for item in items:
-        if item.path in unwatched or (isinstance(item, pytest.Function) and is_hypothesis_test(item.obj)):
+        is_property = isinstance(item, pytest.Function) and is_hypothesis_test(item.obj)
+        if is_property:
+            item.add_marker("property")
+        if is_property or item.path in unwatched:
             item.add_marker("no_cover")
 
 

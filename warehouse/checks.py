@@ -13,6 +13,7 @@ import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
+from functools import lru_cache
 from pathlib import Path
 
 import duckdb
@@ -65,7 +66,7 @@ def run_checks(
     Raises:
         InputUnusable: a check that is not one SELECT, or does not run; names the file.
     """
-    checks = [_load(path) for path in sorted(directory.glob("*.sql"))]
+    checks = [_check(path.name, path.read_text(encoding="utf-8")) for path in sorted(directory.glob("*.sql"))]
     built = _as_built(connection, stages)
     late = Slices(connection, built)
     results = tuple(
@@ -107,10 +108,11 @@ class _Check:
         return tuple(sorted({place.name for place in self.places}))
 
 
-def _load(path: Path) -> _Check:
-    file = f"sql/checks/{path.name}"
-    sql = path.read_text(encoding="utf-8").strip().removesuffix(";")
-    return _Check(path.stem, file, sql, parse_header(sql, file), inputs_of(parse_select(sql, file)))
+@lru_cache(maxsize=256)  # a backfill judges batch after batch
+def _check(name: str, text: str) -> _Check:
+    file = f"sql/checks/{name}"
+    sql = text.strip().removesuffix(";")
+    return _Check(name.removesuffix(".sql"), file, sql, parse_header(sql, file), inputs_of(parse_select(sql, file)))
 
 
 def _run_check(

@@ -9,6 +9,7 @@ import json
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import lru_cache
 from graphlib import CycleError, TopologicalSorter
 from pathlib import Path
 
@@ -55,7 +56,8 @@ def load_stages(sql_dir: Path) -> tuple[Stage, ...]:
         InputUnusable: a file that is not one SELECT with a complete header, strategy SQL that could look ahead, an
             input that nobody makes, a name taken twice, stages that read each other in a circle. Names the file.
     """
-    written = [_from_file(path) for path in sorted(sql_dir.glob("*/*.sql")) if path.parent.name not in NOT_STAGES]
+    files = [path for path in sorted(sql_dir.glob("*/*.sql")) if path.parent.name not in NOT_STAGES]
+    written = [_stage(path.parent.name, path.stem, path.read_text(encoding="utf-8")) for path in files]
     stages = [*written, _indicators(written)]
     made = {stage.name: stage for stage in stages}
     for stage in written:
@@ -63,14 +65,14 @@ def load_stages(sql_dir: Path) -> tuple[Stage, ...]:
     return tuple(made[name] for name in _ordered(made))
 
 
-def _from_file(path: Path) -> Stage:
-    schema, table = path.parent.name, path.stem
-    file, name = f"sql/{schema}/{path.name}", f"{schema}.{table}"
+@lru_cache(maxsize=256)  # who builds again and again, as tests do, reads each text once
+def _stage(schema: str, table: str, text: str) -> Stage:
+    file, name = f"sql/{schema}/{table}.sql", f"{schema}.{table}"
     if not (_NAME.fullmatch(schema) and _NAME.fullmatch(table)):
         raise InputUnusable(f"{file}: folder and file name become {name}; write them in lower case, a-z, 0-9 and _.")
     if name in WRITTEN_BY_CODE or name == features.TABLE:
         raise InputUnusable(f"{file}: {name} is made twice, by this file and by code; choose another file name.")
-    sql = path.read_text(encoding="utf-8").strip().removesuffix(";")
+    sql = text.strip().removesuffix(";")
     header = complete(parse_header(sql, file), file)
     if is_strategy(table):
         refuse(strategy_lint(sql, header, values_of(header.params, {}, file), file), file)

@@ -5,7 +5,9 @@ keep their exact decimals, and `failures.judge` says what a reply is.
 """
 
 import re
+import ssl
 from collections.abc import Awaitable, Callable
+from functools import cache
 from typing import Any
 
 from ccxt import BaseError, NetworkError  # type: ignore[import-untyped]
@@ -41,7 +43,8 @@ class _Futures(_Exact, krakenfutures):  # type: ignore[misc]
 
 def spot(url: str, timeout_s: float) -> Any:
     """Kraken spot at this address, a host without a path."""
-    return _Spot(_options(timeout_s) | {"urls": {"api": dict.fromkeys(("public", "private", "zendesk"), url)}})
+    urls = {"api": dict.fromkeys(("public", "private", "zendesk"), url)}
+    return _trusting(_Spot(_options(timeout_s) | {"urls": urls}))
 
 
 def futures(url: str, timeout_s: float) -> Any:
@@ -49,7 +52,8 @@ def futures(url: str, timeout_s: float) -> Any:
     # Every address is given: one that is forgotten would still be production's.
     derivatives = f"{url}/derivatives/api/"
     others = {name: f"{url}/api/{name}/" for name in ("charts", "history", "feeschedules")}
-    return _Futures(_options(timeout_s) | {"urls": {"api": {"public": derivatives, "private": derivatives, **others}}})
+    urls = {"api": {"public": derivatives, "private": derivatives, **others}}
+    return _trusting(_Futures(_options(timeout_s) | {"urls": urls}))
 
 
 async def ask(request: str, method: RawMethod, arguments: dict[str, Any]) -> Any:
@@ -74,6 +78,16 @@ def _options(timeout_s: float) -> dict[str, Any]:
         "enableLastJsonResponse": False,
         "enableLastResponseHeaders": False,
     }
+
+
+def _trusting(client: Any) -> Any:
+    client.ssl_context = _trust(client.cafile)
+    return client
+
+
+@cache  # reading all certificates takes longer than several requests
+def _trust(certificates: str) -> ssl.SSLContext:
+    return ssl.create_default_context(cafile=certificates)
 
 
 def _cause(error: BaseException) -> str:

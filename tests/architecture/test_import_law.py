@@ -5,6 +5,7 @@ import re
 import subprocess
 import sys
 from collections.abc import Iterator
+from functools import cache
 from pathlib import Path
 
 import pytest
@@ -42,9 +43,15 @@ def sources(package: str) -> list[Path]:
     return sorted((ROOT / package).rglob("*.py"))
 
 
+@cache
+def nodes(path: Path) -> tuple[ast.AST, ...]:
+    """All of a file's syntax tree, read once for all tests."""
+    return tuple(ast.walk(ast.parse(path.read_text(encoding="utf-8"), str(path))))
+
+
 def imported(path: Path) -> Iterator[tuple[str, int]]:
     """Every module a file imports, wherever in the file, as (dotted name, line)."""
-    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"), str(path))):
+    for node in nodes(path):
         if isinstance(node, ast.Import):
             yield from ((alias.name, node.lineno) for alias in node.names)
         elif isinstance(node, ast.ImportFrom):
@@ -98,11 +105,7 @@ def test_the_core_reads_no_clock_environment_file_or_socket(path):
     roots = {name.split(".")[0] for name, _ in imported(path)}
     assert not roots & IMPURE
     assert roots <= libraries | {"trading", "__future__"}, f"{path.name}: {roots - libraries - {'trading'}}"
-    calls = {
-        node.func.id
-        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8")))
-        if isinstance(node, ast.Call) and isinstance(node.func, ast.Name)
-    }
+    calls = {node.func.id for node in nodes(path) if isinstance(node, ast.Call) and isinstance(node.func, ast.Name)}
     assert not calls & IMPURE_CALLS
 
 
@@ -120,7 +123,7 @@ def test_flows_never_import_flows():
 def test_there_is_no_mode_inside_the_rules():
     for package in ("trading", "exchange"):
         for path in sources(package):
-            for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+            for node in nodes(path):
                 name = getattr(node, "id", None) or getattr(node, "attr", None) or getattr(node, "arg", None) or ""
                 assert not re.fullmatch(r"(is_)?(live|paper|backtest)(_mode)?|mode|dry_run", str(name)), (
                     f"{path}:{getattr(node, 'lineno', 0)} speaks of a mode: {name}"
@@ -131,7 +134,7 @@ def test_no_error_is_swallowed():
     """I36: a handler that only passes hides what the next person needs to know."""
     for package in PACKAGES:
         for path in sources(package):
-            for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+            for node in nodes(path):
                 if isinstance(node, ast.ExceptHandler):
                     assert not all(isinstance(line, ast.Pass) for line in node.body), f"{path}:{node.lineno}"
 

@@ -4,6 +4,7 @@ import re
 import subprocess
 import sys
 import tomllib
+from functools import cache
 from pathlib import Path
 
 import pytest
@@ -47,12 +48,17 @@ def test_every_make_target_that_is_named_exists(document):
 
 @pytest.mark.parametrize("document", DOCUMENTS, ids=ids)
 def test_every_command_that_is_named_exists(document):
-    slipway = Path(sys.executable).with_name("slipway")
-    offered = subprocess.run([slipway, "--help"], capture_output=True, text=True, check=True).stdout
-    commands = set(re.findall(r"^    ([a-z][a-z-]*) ", offered, flags=re.MULTILINE))
+    commands = commands_offered()
     named = set(re.findall(r"(?:`|\$ |^)slipway ([a-z][a-z-]*)", document.read_text("utf-8"), flags=re.MULTILINE))
     assert commands >= {"run", "backtest", "sql"}
     assert named <= commands, named - commands
+
+
+@cache
+def commands_offered():
+    slipway = Path(sys.executable).with_name("slipway")
+    offered = subprocess.run([slipway, "--help"], capture_output=True, text=True, check=True).stdout
+    return set(re.findall(r"^    ([a-z][a-z-]*) ", offered, flags=re.MULTILINE))
 
 
 @pytest.mark.parametrize("document", DOCUMENTS, ids=ids)

@@ -4,6 +4,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 import pytest
+from doses import examples
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -178,7 +179,7 @@ def extreme_market(seed: int) -> Market:
     return Market([rules], Costs(0, 1), candles, signals, cash_e8=10**9 * E8)
 
 
-@settings(max_examples=40, deadline=None)
+@examples(40)
 @given(market=markets())
 def test_compiled_and_stepped_are_the_same_to_the_byte(engine, market):
     assert folded(engine, market).as_bytes() == stepped(market).as_bytes()
@@ -212,7 +213,7 @@ def test_uncompiled_it_is_the_same_to_the_byte_too(engine):
     assert folded(fold, market).as_bytes() == folded(engine, market).as_bytes()
 
 
-@settings(max_examples=25, deadline=None)
+@examples(25)
 @given(seed=st.integers(0, 2**32 - 1), share=st.floats(0, 1))
 def test_what_comes_later_changes_nothing_that_was(engine, seed, share):
     whole = random_market(seed, 100)

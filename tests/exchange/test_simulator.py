@@ -6,7 +6,8 @@ A signal of 100 ticks stop on 10,000 USD at 1 % risk trades 100 lots, so a tick 
 from collections.abc import Sequence
 
 import pytest
-from hypothesis import given, settings
+from doses import examples
+from hypothesis import given
 from hypothesis import strategies as st
 
 from exchange.simulator import Candle, Costs, Fill, Moment, Signal, Simulator
@@ -395,7 +396,7 @@ STEPS = st.tuples(
 )
 
 
-@settings(max_examples=60, deadline=None)
+@examples(60)
 @given(steps=st.lists(STEPS, min_size=2, max_size=40), side=st.sampled_from([LONG, SHORT]))
 def test_mirrored_prices_make_mirrored_trades(steps, side):
     """Turned upside down around 10,000, longs are shorts. Sizes are the venue's maximum, and there is no slippage:
@@ -407,7 +408,7 @@ def test_mirrored_prices_make_mirrored_trades(steps, side):
     assert ours[1] == theirs[1]
 
 
-@settings(max_examples=60, deadline=None)
+@examples(60)
 @given(steps=st.lists(STEPS, min_size=2, max_size=40), side=st.sampled_from([LONG, SHORT]))
 def test_every_fill_is_inside_its_candle_after_its_signal_and_in_order(steps, side):
     candles = walked(steps)

@@ -29,7 +29,7 @@ from warehouse.connection import reading
 pytestmark = [pytest.mark.xdist_group("prefect"), pytest.mark.timeout(400)]
 
 ROWS = 3000  # of 15m candles: a month
-SANDBOX = Venue("sandbox", ("BTC/USD", "ETH/USD"), is_sandbox=True)
+SANDBOX = Venue("sandbox", ("BTC/USD",), is_sandbox=True)
 CRON = ("backfill/venue", "ingest/inbox", "transform/build", "backtest/ema-cross", "trade/paper")
 
 

@@ -5,7 +5,7 @@ import fcntl
 from pathlib import Path
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from ops.backups.folders import backups, new_backup, prune
@@ -103,7 +103,6 @@ def test_of_each_of_the_last_days_the_newest_stays(tmp_path: Path) -> None:
     assert [path.name for path in gone] == ["20261122T120000Z", "20261122T130000Z", "20261123T120000Z"]
 
 
-@settings(deadline=None)
 @given(hours=st.sets(st.integers(0, 240), min_size=1, max_size=8), keep_days=st.integers(1, 12))
 def test_the_newest_always_stays_and_days_without_a_backup_cost_none(
     tmp_path_factory: pytest.TempPathFactory, hours: set[int], keep_days: int

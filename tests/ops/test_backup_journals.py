@@ -4,7 +4,8 @@ import sqlite3
 from pathlib import Path
 
 import pytest
-from hypothesis import given, settings
+from doses import examples
+from hypothesis import given
 from hypothesis import strategies as st
 
 from ops.backups.journals import copy_journals, journals_to_restore, refuse_held
@@ -25,7 +26,7 @@ def hashes(path: Path) -> set[str]:
         return {row.hash for row in journal.rows()}
 
 
-@settings(max_examples=40, deadline=None)
+@examples(40)
 @given(backed_up=st.lists(st.integers(0, 1), max_size=4), present=st.lists(st.integers(0, 1), max_size=4))
 def test_without_force_no_row_that_is_there_is_ever_replaced(
     tmp_path_factory: pytest.TempPathFactory, backed_up: list[int], present: list[int]

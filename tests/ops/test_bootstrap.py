@@ -168,6 +168,7 @@ def test_installs_again_when_the_lock_has_changed(checkout: Checkout) -> None:
     assert checkout.python("import tinypkg; print(tinypkg.version)") == "2.0"
 
 
+@pytest.mark.deep
 def test_installs_again_when_the_project_has_other_commands(checkout: Checkout) -> None:
     before = checkout.stamp
     project = checkout.root / "pyproject.toml"

@@ -6,7 +6,8 @@ import sqlite3
 from pathlib import Path
 
 import pytest
-from hypothesis import given, settings
+from doses import examples
+from hypothesis import given
 from hypothesis import strategies as st
 
 from ops.clock import SteppedClock
@@ -237,7 +238,7 @@ def test_keeps_numbers_beyond_64_bits_and_any_text(path):
     assert verdict(path) == (None, "")
 
 
-@settings(max_examples=30)
+@examples(30)
 @given(st.dictionaries(st.text(), st.recursive(st.none() | st.integers() | st.text(), st.lists, max_leaves=5)))
 def test_equal_payloads_have_equal_bytes(payload):
     shuffled = dict(reversed(payload.items()))

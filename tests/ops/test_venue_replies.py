@@ -4,7 +4,8 @@ import json
 from typing import NamedTuple
 
 import pytest
-from hypothesis import given, settings
+from doses import examples
+from hypothesis import given
 from hypothesis import strategies as st
 
 from ops.venue.replies import keep, redacted, redacted_headers
@@ -29,7 +30,7 @@ bodies = st.recursive(
 )
 
 
-@settings(max_examples=60, deadline=None)
+@examples(60)
 @given(name=st.sampled_from(SECRET), body=bodies, depth=st.integers(0, 3))
 def test_nothing_under_a_secret_name_is_kept_however_deep(name, body, depth):
     value = {name: body}

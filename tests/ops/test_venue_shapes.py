@@ -3,7 +3,7 @@
 from typing import Any
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from ops.venue.shapes import PLAIN, UNSEEN, Difference, Layout, Shape, differences, merged, merged_all, shape_of
@@ -27,7 +27,6 @@ def found(venue: Any, sandbox: Any, layout: Layout = PLAIN) -> list[Difference]:
     return list(differences(shape_of(venue, layout), shape_of(sandbox, layout)))
 
 
-@settings(max_examples=100, deadline=None)
 @given(one=shapes, other=shapes, third=shapes)
 def test_merging_is_a_union(one: Shape, other: Shape, third: Shape):
     assert merged(one, other) == merged(other, one)
@@ -36,7 +35,6 @@ def test_merging_is_a_union(one: Shape, other: Shape, third: Shape):
     assert merged(one, UNSEEN) == one
 
 
-@settings(max_examples=100, deadline=None)
 @given(one=shapes)
 def test_a_shape_does_not_differ_from_itself(one: Shape):
     assert list(differences(one, one)) == []
@@ -50,7 +48,6 @@ MIRRORED = {
 }
 
 
-@settings(max_examples=100, deadline=None)
 @given(one=shapes, other=shapes)
 def test_differences_are_the_same_from_either_side(one: Shape, other: Shape):
     mirrored = [
@@ -60,7 +57,6 @@ def test_differences_are_the_same_from_either_side(one: Shape, other: Shape):
     assert list(differences(one, other)) == mirrored
 
 
-@settings(max_examples=100, deadline=None)
 @given(value=values, layout=layouts)
 def test_only_the_shape_counts_not_how_often_or_in_which_order(value: Any, layout: Layout):
     assert shape_of([value, value], layout) == shape_of([value], layout) or "" in layout.rows
@@ -68,7 +64,6 @@ def test_only_the_shape_counts_not_how_often_or_in_which_order(value: Any, layou
     assert shape_of(turned, layout) == shape_of(dict(reversed(turned.items())), layout)
 
 
-@settings(max_examples=100, deadline=None)
 @given(inner=st.dictionaries(st.sampled_from("abc"), scalars, min_size=1), depth=st.integers(0, 3), data=st.data())
 def test_a_field_that_goes_is_found_wherever_it_was(inner: dict[str, Any], depth: int, data: st.DataObject):
     gone = data.draw(st.sampled_from(sorted(inner)))

@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from doses import examples
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -32,7 +33,7 @@ def engine(random_market) -> Callable[..., Any]:
     return function
 
 
-@settings(max_examples=20, deadline=None)
+@examples(20)
 @given(seed=st.integers(0, 2**32 - 1), bars=st.integers(1, 60))
 def test_every_decision_fill_and_equity_is_that_of_the_backtest(random_market, identity, seed, bars):
     market = random_market(seed, bars)
@@ -40,7 +41,7 @@ def test_every_decision_fill_and_equity_is_that_of_the_backtest(random_market, i
 
 
 @pytest.mark.xdist_group("heavy")
-@settings(max_examples=20, deadline=None)
+@examples(20)
 @given(seed=st.integers(0, 2**32 - 1), bars=st.integers(1, 60))
 def test_every_decision_fill_and_equity_is_that_of_the_compiled_backtest(random_market, identity, engine, seed, bars):
     market = random_market(seed, bars)
@@ -62,7 +63,7 @@ def test_the_random_markets_do_trade(random_market, identity):
     assert {"entered", "in_position", "no_stop", "daily_loss"} <= {json.loads(line)[-1] for line in lines}
 
 
-@settings(max_examples=8, deadline=None)
+@examples(8)
 @given(seed=st.integers(0, 2**32 - 1), cut=st.integers(0, 40))
 def test_a_session_in_two_runs_writes_what_one_run_writes(random_market, identity, projection, seed, cut):
     market = random_market(seed, 40)
@@ -76,7 +77,7 @@ def test_a_session_in_two_runs_writes_what_one_run_writes(random_market, identit
             assert projection(one) == projection(other)
 
 
-@settings(max_examples=8, deadline=None)
+@examples(8)
 @given(seed=st.integers(0, 2**32 - 1), first=st.integers(1, 39), other=st.integers(1, 39))
 def test_instruments_that_are_published_apart_are_traded_as_the_backtest_does(
     random_market, identity, projection, seed, first, other

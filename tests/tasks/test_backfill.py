@@ -5,7 +5,9 @@ import random
 import subprocess
 import sys
 import time
+from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
+from functools import cache
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -56,13 +58,24 @@ class Undisturbed(NamedTuple):
     took_s: float
 
 
+# What disturbs one instrument disturbs two; the one does not trade in every fifth interval.
+ONE = ("ETH/USD",)
+DOSES = [ONE, pytest.param(tuple(PRICES), marks=pytest.mark.deep)]
+
+
 @pytest.fixture(scope="module")
-def undisturbed(tmp_path_factory: pytest.TempPathFactory, venue: Running) -> Undisturbed:
-    settings = primed(tmp_path_factory.mktemp("undisturbed"))
-    began = time.monotonic()
-    backfilled(settings, venue.addresses, instruments=list(PRICES))
-    took_s = time.monotonic() - began
-    return Undisturbed(contents(settings), took_s)
+def undisturbed(tmp_path_factory: pytest.TempPathFactory, venue: Running) -> Callable[[Sequence[str]], Undisturbed]:
+    """What comes of these instruments; they are fetched once."""
+
+    @cache
+    def made(instruments: Sequence[str]) -> Undisturbed:
+        settings = primed(tmp_path_factory.mktemp("undisturbed"))
+        began = time.monotonic()
+        backfilled(settings, venue.addresses, instruments=instruments)
+        took_s = time.monotonic() - began
+        return Undisturbed(contents(settings), took_s)
+
+    return made
 
 
 def test_every_dataset_lands_under_its_source_and_is_validated(settings: Settings, venue: Running) -> None:
@@ -160,7 +173,10 @@ def test_what_the_venue_may_answer_later_is_to_be_tried_again_and_goes_on_from_t
     assert job.counts[0] == 396
 
 
-def test_faults_of_the_venue_change_nothing_of_what_lands(tmp_path: Path, undisturbed: Undisturbed) -> None:
+@pytest.mark.parametrize("instruments", DOSES)
+def test_faults_of_the_venue_change_nothing_of_what_lands(
+    tmp_path: Path, undisturbed: Callable[..., Undisturbed], instruments: Sequence[str]
+) -> None:
     settings = primed(tmp_path / "home")
     faults = [
         Fault("too_many_requests", "spot_rest", nth=2),
@@ -170,23 +186,24 @@ def test_faults_of_the_venue_change_nothing_of_what_lands(tmp_path: Path, undist
         Fault("server_error", "futures_rest"),
     ]
     with running(tmp_path / "sandbox.json", faults) as troubled:
-        backfilled(settings, troubled.addresses, instruments=list(PRICES))
-    assert contents(settings) == undisturbed.contents
+        backfilled(settings, troubled.addresses, instruments=instruments)
+    assert contents(settings) == undisturbed(instruments).contents
 
 
 @pytest.mark.parametrize("zone", ["America/New_York", "Pacific/Kiritimati"])
+@pytest.mark.parametrize("instruments", DOSES)
 def test_the_time_zone_of_the_machine_changes_nothing(
-    tmp_path: Path, venue: Running, undisturbed: Undisturbed, zone: str
+    tmp_path: Path, venue: Running, undisturbed: Callable[..., Undisturbed], instruments: Sequence[str], zone: str
 ) -> None:
     settings = primed(tmp_path / "home")
     try:
         with pytest.MonkeyPatch.context() as patch:
             patch.setenv("TZ", zone)
             time.tzset()
-            backfilled(settings, venue.addresses, instruments=list(PRICES))
+            backfilled(settings, venue.addresses, instruments=instruments)
     finally:
         time.tzset()
-    assert contents(settings) == undisturbed.contents
+    assert contents(settings) == undisturbed(instruments).contents
 
 
 def test_data_of_another_venue_is_never_mixed_in(tmp_path: Path, venue: Running) -> None:
@@ -265,14 +282,14 @@ from config.settings import load_settings
 
 settings = load_settings()
 print("begins", flush=True)
-backfilled(settings, Path(sys.argv[2]), instruments=["BTC/USD", "ETH/USD"])
+backfilled(settings, Path(sys.argv[2]), instruments=tuple(sys.argv[3:]))
 print("ends", flush=True)
 """
 
 
-def killed_again_and_again(home: Path, addresses: Path, moments_s: list[float]) -> int:
+def killed_again_and_again(home: Path, addresses: Path, instruments: Sequence[str], moments_s: list[float]) -> int:
     """Run the backfill until it comes to its end, and kill it after these times before; how often it was killed."""
-    command = [sys.executable, "-c", BACKFILL, str(Path(__file__).parent), str(addresses)]
+    command = [sys.executable, "-c", BACKFILL, str(Path(__file__).parent), str(addresses), *instruments]
     for killed, moment_s in enumerate([*moments_s, None]):
         process = subprocess.Popen(
             command, env={**os.environ, "SLIPWAY_HOME": str(home)}, stdout=subprocess.PIPE, text=True
@@ -290,28 +307,21 @@ def killed_again_and_again(home: Path, addresses: Path, moments_s: list[float]) 
     raise AssertionError("the last one is never killed")
 
 
-def assert_kills_change_nothing(tmp_path: Path, addresses: Path, undisturbed: Undisturbed, kills: int) -> None:
-    """Kill at random points, as often as asked; a backfill that ends before is compared, and another one begun."""
+@pytest.mark.timeout(1800)
+@pytest.mark.parametrize(
+    ("instruments", "kills"), [(ONE, 3), pytest.param(tuple(PRICES), 20, marks=pytest.mark.deep)], ids=["3", "20"]
+)
+def test_a_backfill_that_is_killed_again_and_again_ends_as_one_that_was_not(
+    tmp_path: Path, venue: Running, undisturbed: Callable[..., Undisturbed], instruments: Sequence[str], kills: int
+) -> None:
+    """Killed at random points, as often as asked; one that ends before is compared, and another one begun."""
+    expected = undisturbed(instruments)
     chance, done = random.Random(11), 0
     while done < kills:
         home = tmp_path / f"killed-{done}"
         killed = primed(home)
-        moments_s = [chance.uniform(0, undisturbed.took_s / 2) for _ in range(kills - done)]
-        died = killed_again_and_again(home, addresses, moments_s)
-        assert contents(killed) == undisturbed.contents
+        moments_s = [chance.uniform(0, expected.took_s / 2) for _ in range(kills - done)]
+        died = killed_again_and_again(home, venue.addresses, instruments, moments_s)
+        assert contents(killed) == expected.contents
         assert died, "not one was killed in time"
         done += died
-
-
-def test_a_backfill_that_is_killed_again_and_again_ends_as_one_that_was_not(
-    tmp_path: Path, venue: Running, undisturbed: Undisturbed
-) -> None:
-    assert_kills_change_nothing(tmp_path, venue.addresses, undisturbed, kills=3)
-
-
-@pytest.mark.deep
-@pytest.mark.timeout(1800)
-def test_a_backfill_that_is_killed_twenty_times_does_too(
-    tmp_path: Path, venue: Running, undisturbed: Undisturbed
-) -> None:
-    assert_kills_change_nothing(tmp_path, venue.addresses, undisturbed, kills=20)

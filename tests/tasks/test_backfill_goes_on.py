@@ -100,6 +100,7 @@ def test_one_bad_spool_holds_up_no_other(tmp_path: Path, venue: Running) -> None
     assert [job.target for job in land(settings, request).jobs] == [good]
 
 
+@pytest.mark.xdist_group("heavy")  # one process imports Great Expectations
 def test_what_landed_and_was_never_judged_is_not_held_and_is_judged_by_the_next_run(
     tmp_path: Path, venue: Running
 ) -> None:

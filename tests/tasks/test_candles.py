@@ -26,6 +26,7 @@ SERIES = [
     ("ETH/USD", "1d", 2_879),
     ("ETH/USD", "1h", 41_688),
 ]
+ALL_ROWS = max(rows for *_, rows in SERIES)
 
 
 @pytest.fixture
@@ -34,16 +35,20 @@ def fresh(tmp_path, monkeypatch):
     return load_settings()
 
 
-def test_the_sample_lands_passes_is_published_and_lands_only_once(fresh):
-    batch = land_archive(fresh, fresh.paths.sample)
-    assert [(span.instrument, span.timeframe, span.rows) for span in batch.series] == SERIES
-    assert (batch.rows_read, batch.rows_landed, batch.rows_quarantined) == (133_215, 133_215, 0)
+@pytest.mark.parametrize(("last", "differing"), [(2_000, 20), pytest.param(ALL_ROWS, 92, marks=pytest.mark.deep)])
+def test_the_sample_lands_passes_is_published_and_lands_only_once(fresh, tmp_path, last, differing):
+    archive = ends_of_the_sample(fresh.paths.sample, tmp_path / "archive", last)
+    expected = [(instrument, timeframe, min(rows, last)) for instrument, timeframe, rows in SERIES]
+    total = sum(rows for *_, rows in expected)
+    batch = land_archive(fresh, archive)
+    assert [(span.instrument, span.timeframe, span.rows) for span in batch.series] == expected
+    assert (batch.rows_read, batch.rows_landed, batch.rows_quarantined) == (total, total, 0)
     verdict = validate_batch(fresh, batch)
     assert verdict is not None
     assert verdict.passed
     assert verdict.docs.is_file()
 
-    again = land_archive(fresh, fresh.paths.sample)
+    again = land_archive(fresh, archive)
     assert (again.already_landed, again.rows_landed) == (True, 0)
     assert validate_batch(fresh, again) is None
 
@@ -55,7 +60,7 @@ def test_the_sample_lands_passes_is_published_and_lands_only_once(fresh):
             "select instrument, timeframe, count(*) from marts.candles where source = 'kraken'"
             " group by all order by all"
         ).fetchall()
-        assert own == SERIES
+        assert own == expected
         derived = connection.execute(
             "select distinct timeframe from marts.candles where source = 'derived' order by all"
         ).fetchall()
@@ -64,7 +69,16 @@ def test_the_sample_lands_passes_is_published_and_lands_only_once(fresh):
         assert connection.execute(
             "select instrument, count(*), max(abs(open_difference) + abs(high_difference) + abs(low_difference)"
             " + abs(close_difference))::integer from marts.candle_differences group by all"
-        ).fetchall() == [("ETH/USD", 92, 0)]
+        ).fetchall() == [("ETH/USD", differing, 0)]
+
+
+def ends_of_the_sample(sample, folder, last):
+    """The last candles of each of its files."""
+    folder.mkdir()
+    for file in sample.glob("*.csv"):
+        lines = file.read_text(encoding="utf-8").splitlines(keepends=True)
+        (folder / file.name).write_text("".join(lines[-last:]), encoding="utf-8")
+    return folder
 
 
 def test_a_refused_batch_raises_its_rows_and_reaches_nothing(fresh, tmp_path):

@@ -93,7 +93,7 @@ def rows(settings: Settings, query: str) -> list[tuple[Any, ...]]:
 
 def stored(settings: Settings) -> list[int]:
     tables = ("discoveries", "market_lists", "asset_pairs", "contracts", "universe")
-    return [rows(settings, f"select count(*) from raw.{table}")[0][0] for table in tables]
+    return list(rows(settings, f"select {', '.join(f'(select count(*) from raw.{table})' for table in tables)}")[0])
 
 
 def alerts(settings: Settings) -> list[dict[str, Any]]:

@@ -1,5 +1,6 @@
 """Only what has passed its checks is published, whoever publishes."""
 
+import shutil
 from datetime import UTC, datetime
 
 import duckdb
@@ -12,9 +13,25 @@ from trading.errors import CheckFailed
 from warehouse.connection import unit_of_work
 from warehouse.gate.validation import validate
 
+pytestmark = pytest.mark.xdist_group("publication")  # one warehouse is built for all
+
+
+@pytest.fixture(scope="module")
+def built_home(tmp_path_factory):
+    """A home whose build file holds the marts of one validated batch, which nobody has checked yet; made once."""
+    folder = tmp_path_factory.mktemp("built")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("SLIPWAY_HOME", str(folder / "home"))
+        settings = load_settings("paper")
+    landed(settings, archive(folder / "a", 0, 8))
+    build_all(settings)
+    return folder / "home"
+
 
 @pytest.fixture
-def settings(tmp_path, monkeypatch):
+def settings(built_home, tmp_path, monkeypatch):
+    """Of a copy of that home."""
+    shutil.copytree(built_home, tmp_path / "home")
     monkeypatch.setenv("SLIPWAY_HOME", str(tmp_path / "home"))
     return load_settings("paper")
 
@@ -42,9 +59,7 @@ def landed(settings, folder):
     verdict.refuse_failed()
 
 
-def test_a_build_that_was_not_checked_is_not_published(settings, tmp_path):
-    landed(settings, archive(tmp_path / "a", 0, 8))
-    build_all(settings)
+def test_a_build_that_was_not_checked_is_not_published(settings):
     with pytest.raises(CheckFailed, match="Not published"):
         publish(settings)
     check_all(settings, run="a")
@@ -53,8 +68,6 @@ def test_a_build_that_was_not_checked_is_not_published(settings, tmp_path):
 
 
 def test_a_batch_that_came_in_after_the_checks_waits_for_its_own(settings, tmp_path):
-    landed(settings, archive(tmp_path / "a", 0, 8))
-    build_all(settings)
     check_all(settings, run="a")
     landed(settings, archive(tmp_path / "b", 8, 8))
     with pytest.raises(CheckFailed, match="Not published"):
@@ -62,8 +75,6 @@ def test_a_batch_that_came_in_after_the_checks_waits_for_its_own(settings, tmp_p
 
 
 def test_a_batch_that_came_in_between_build_and_checks_is_not_published_unbuilt(settings, tmp_path):
-    landed(settings, archive(tmp_path / "a", 0, 8))
-    build_all(settings)
     landed(settings, archive(tmp_path / "b", 8, 8))
     with pytest.raises(CheckFailed, match="build again"):
         check_all(settings, run="a")
@@ -78,8 +89,6 @@ def test_a_batch_that_came_in_between_build_and_checks_is_not_published_unbuilt(
 
 
 def test_what_the_checks_found_in_an_outdated_build_is_kept(settings, tmp_path):
-    landed(settings, archive(tmp_path / "a", 0, 8))
-    build_all(settings)
     landed(settings, archive(tmp_path / "b", 8, 8))
     with pytest.raises(CheckFailed, match="build again"):
         check_all(settings, run="a")
@@ -89,8 +98,6 @@ def test_what_the_checks_found_in_an_outdated_build_is_kept(settings, tmp_path):
 
 
 def test_a_failed_check_withdraws_nothing_that_is_published_and_publishes_nothing(settings, tmp_path):
-    landed(settings, archive(tmp_path / "a", 0, 8))
-    build_all(settings)
     check_all(settings, run="a")
     publish(settings)
     landed(settings, archive(tmp_path / "b", 8, 8))

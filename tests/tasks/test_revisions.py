@@ -1,10 +1,11 @@
 """I31: a candle that a session had decided upon is revised, and a person is told, once."""
 
+import shutil
 from pathlib import Path
 
 import pytest
 
-from config.settings import Settings
+from config.settings import Settings, load_settings
 from ops.journal import JournalReader, Kind
 from tasks.candles import land_archive
 from tasks.publication import publish_journals
@@ -13,13 +14,28 @@ from tasks.session import run_session
 from tasks.stages import build_all
 from warehouse.connection import unit_of_work
 
+pytestmark = pytest.mark.xdist_group("revisions")  # one session is run for all
+
+
+@pytest.fixture(scope="module")
+def traded_home(made_home: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A home in which a session has stepped all candles, and its journal is loaded; made once."""
+    home = tmp_path_factory.mktemp("traded") / "home"
+    shutil.copytree(made_home, home)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("SLIPWAY_HOME", str(home))
+        settings = load_settings()
+        run_session(settings)
+        publish_journals(settings)
+    return home
+
 
 @pytest.fixture
-def traded(settings: Settings) -> Settings:
-    """A home in which a session has stepped all candles, and its journal is loaded."""
-    run_session(settings)
-    publish_journals(settings)
-    return settings
+def traded(traded_home: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Settings:
+    """Of a copy of that home."""
+    shutil.copytree(traded_home, tmp_path / "traded")
+    monkeypatch.setenv("SLIPWAY_HOME", str(tmp_path / "traded"))
+    return load_settings()
 
 
 def correct(settings: Settings, folder: Path, changes: str) -> None:

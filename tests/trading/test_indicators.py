@@ -4,7 +4,8 @@ import math
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from doses import examples
+from hypothesis import given
 from hypothesis import strategies as st
 
 from trading.errors import InputUnusable
@@ -160,7 +161,7 @@ def without_long_gaps(candles):
 
 
 @given(series(), needs().filter(lambda need: need.name in SLOW and need.name != "volatility"))
-@settings(max_examples=150)
+@examples(150)
 def test_equals_a_slow_reading_of_its_definition(candles, need):
     calm = without_long_gaps(candles)
     got = [*calculate(need, calm).values()]
@@ -181,7 +182,7 @@ def test_volatility_is_the_share_of_candles_that_were_no_wilder():
 
 
 @given(series(least=2), needs(), st.data())
-@settings(max_examples=150)
+@examples(150)
 def test_no_value_changes_when_later_candles_arrive(candles, need, data):
     cut = data.draw(st.integers(1, len(candles.close)))
     on_all = calculate(need, candles)
@@ -190,7 +191,7 @@ def test_no_value_changes_when_later_candles_arrive(candles, need, data):
 
 
 @given(series(), needs())
-@settings(max_examples=80)
+@examples(80)
 def test_says_nothing_before_its_warm_up_is_over_and_always_after(candles, need):
     for values in calculate(need, without_long_gaps(candles)).values():
         silent = np.isnan(values)
@@ -199,7 +200,7 @@ def test_says_nothing_before_its_warm_up_is_over_and_always_after(candles, need)
 
 
 @given(series(least=4), needs(), st.data())
-@settings(max_examples=80)
+@examples(80)
 def test_after_a_long_gap_a_series_starts_anew(candles, need, data):
     begin = data.draw(st.integers(1, len(candles.close) - 1))
     calm = without_long_gaps(candles)

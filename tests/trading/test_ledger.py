@@ -2,7 +2,8 @@
 
 from typing import NamedTuple
 
-from hypothesis import given, settings
+from doses import examples
+from hypothesis import given
 from hypothesis import strategies as st
 
 from trading.ledger import ExitReason, LastPrice, Trade, trades_of
@@ -103,7 +104,7 @@ def test_no_fills_are_no_trades():
 prices = st.integers(1, 10**6)
 
 
-@settings(max_examples=60)
+@examples(60)
 @given(
     st.lists(
         st.tuples(st.sampled_from([1, -1]), st.integers(1, 10**6), prices, prices, st.integers(0, 1000), st.booleans()),

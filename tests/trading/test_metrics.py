@@ -4,7 +4,8 @@ import math
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from doses import examples
+from hypothesis import given
 from hypothesis import strategies as st
 
 from trading.metrics import NO_TRADES, Metrics, TradeColumns, drawdown_percent, measure, monthly_returns
@@ -172,7 +173,6 @@ def runs(draw: st.DrawFn) -> tuple[np.ndarray, np.ndarray, TradeColumns]:
 
 
 @given(runs())
-@settings(max_examples=100)
 def test_every_figure_is_a_finite_number_or_unknown(run):
     metrics = measure(*run[:2], 100_000.0, run[2])
     assert all(value is None or math.isfinite(value) for value in metrics)
@@ -183,7 +183,6 @@ def test_every_figure_is_a_finite_number_or_unknown(run):
 
 
 @given(runs())
-@settings(max_examples=100)
 def test_drawdowns_equal_the_slow_obvious_ones(run):
     at, equity, _ = run
     peak, peak_at, longest, depths, under = 100_000.0, at[0] if at.size else 0, 0, [], False
@@ -201,7 +200,7 @@ def test_drawdowns_equal_the_slow_obvious_ones(run):
 
 
 @given(runs(), st.randoms(use_true_random=False))
-@settings(max_examples=50)
+@examples(50)
 def test_the_order_of_the_trades_does_not_matter(run, random):
     at, equity, columns = run
     order = list(range(columns.net_pnl_usd.size))
@@ -211,7 +210,7 @@ def test_the_order_of_the_trades_does_not_matter(run, random):
 
 
 @given(runs())
-@settings(max_examples=50)
+@examples(50)
 def test_exposure_equals_the_slow_obvious_one(run):
     at, equity, columns = run
     if not at.size or at[0] == at[-1]:

@@ -9,6 +9,7 @@ from decimal import Decimal
 from typing import Any, NamedTuple, Self
 
 import pytest
+from doses import examples
 from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
@@ -168,14 +169,12 @@ def slow_equity(events: list[Event]) -> Decimal:
     return money + held[0] * last[0] + held[1] * last[1]
 
 
-@settings(max_examples=100, deadline=None)
 @given(story=STORIES)
 def test_equity_is_the_money_that_came_and_went_and_what_is_held(story):
     session = Session().live(story)
     assert usd(equity_e8(session.account)) == slow_equity(session.events)
 
 
-@settings(max_examples=100, deadline=None)
 @given(story=STORIES)
 def test_once_flat_equity_is_cash(story):
     session = Session().live(story)
@@ -184,7 +183,6 @@ def test_once_flat_equity_is_cash(story):
     assert usd(session.account.cash_e8) == slow_equity(session.events)
 
 
-@settings(max_examples=100, deadline=None)
 @given(story=STORIES)
 def test_the_accounts_totals_are_the_sums_over_its_slots(story):
     session = Session()
@@ -202,7 +200,6 @@ def test_the_accounts_totals_are_the_sums_over_its_slots(story):
         assert account.day_low_e8 <= equity_e8(account) <= account.peak_e8
 
 
-@settings(max_examples=100, deadline=None)
 @given(story=STORIES)
 def test_the_slot_knows_what_is_held_and_what_rests(story):
     session = Session()
@@ -215,7 +212,6 @@ def test_the_slot_knows_what_is_held_and_what_rests(story):
             assert believed == tuple(orders[role] for role in range(Role.ENTRY, Role.EXIT + 1))
 
 
-@settings(max_examples=100, deadline=None)
 @given(story=STORIES)
 def test_exits_never_close_more_than_is_held_i09(story):
     """Each kind by itself: what rests of the targets, together; the stop; an exit, when it is sent. On the way out stop
@@ -231,7 +227,6 @@ def test_exits_never_close_more_than_is_held_i09(story):
             assert orders[Role.STOP] <= slot.lots or slot.phase == Phase.CLOSING
 
 
-@settings(max_examples=100, deadline=None)
 @given(story=STORIES)
 def test_levels_move_only_with_a_fill_of_the_entry(story):
     session = Session()
@@ -251,7 +246,6 @@ def test_levels_move_only_with_a_fill_of_the_entry(story):
                 levels[name] = intent.price
 
 
-@settings(max_examples=100, deadline=None)
 @given(story=STORIES)
 def test_a_position_is_protected_or_on_its_way_out_i01_i02(story):
     """Only the refusal of the exit itself leaves it bare, until the next candle."""
@@ -269,7 +263,6 @@ def test_a_position_is_protected_or_on_its_way_out_i01_i02(story):
         assert slot.phase != Phase.CLOSING or slot.lots <= slot.exit_lots
 
 
-@settings(max_examples=100, deadline=None)
 @given(story=STORIES)
 def test_no_signal_trades_twice_and_no_two_orders_share_a_name_i11(story):
     session = Session()
@@ -290,7 +283,6 @@ def test_no_signal_trades_twice_and_no_two_orders_share_a_name_i11(story):
     assert {name[3] for name in placed if name[2] == Role.ENTRY} <= {0}
 
 
-@settings(max_examples=100, deadline=None)
 @given(story=STORIES)
 def test_while_halted_nothing_is_entered_i22(story):
     session = Session()
@@ -302,7 +294,7 @@ def test_while_halted_nothing_is_entered_i22(story):
             assert session.slots[happening.instrument].decision != Decision.ENTERED
 
 
-@settings(max_examples=200, deadline=None)
+@examples(200)
 @given(
     cash_e8=st.integers(-(10**12), 10**17),
     price=st.integers(2, 10**9),
@@ -389,7 +381,6 @@ class Extreme(Session):
         )  # fmt: skip
 
 
-@settings(max_examples=100, deadline=None)
 @given(story=STORIES)
 def test_no_intermediate_result_leaves_64_bits_at_the_stated_extremes(story):
     Extreme().live(story)

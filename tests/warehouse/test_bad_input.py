@@ -6,6 +6,7 @@ from decimal import Decimal
 from pathlib import Path
 
 import pytest
+from doses import examples
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
@@ -369,9 +370,9 @@ files = st.dictionaries(
 )
 
 
-@pytest.mark.parametrize("examples", [15, pytest.param(1000, marks=pytest.mark.deep)])
-def test_whatever_is_in_the_files_nothing_is_lost(examples, warehouse, tmp_path_factory):
-    @settings(max_examples=examples, deadline=None)
+@pytest.mark.parametrize("number", [15, pytest.param(1000, marks=pytest.mark.deep)])
+def test_whatever_is_in_the_files_nothing_is_lost(number, warehouse, tmp_path_factory):
+    @settings(max_examples=number, deadline=None)
     @given(files)
     def nothing_is_lost(content):
         folder = tmp_path_factory.mktemp("any")
@@ -420,7 +421,7 @@ def is_header(first):
     return ",".join(field.strip().lower() for field in first.split(",")) == "time,open,high,low,close,volume,trades"
 
 
-@settings(max_examples=20, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@examples(20, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(
     candles=st.lists(
         st.tuples(

@@ -4,7 +4,8 @@ import datetime as dt
 
 import duckdb
 import pytest
-from hypothesis import given, settings
+from doses import examples
+from hypothesis import given
 from hypothesis import strategies as st
 
 from warehouse.connection import configure
@@ -104,7 +105,7 @@ def connection(request):
         yield opened
 
 
-@settings(max_examples=15, deadline=None)
+@examples(15)
 @given(files=some_files)
 def test_the_rows_are_the_same_however_the_candles_lie(connection, files):
     put(connection, files)
@@ -118,7 +119,7 @@ def test_the_rows_are_the_same_however_the_candles_lie(connection, files):
         assert are_equal(connection, "as_landed", "as_sorted")
 
 
-@settings(max_examples=15, deadline=None)
+@examples(15)
 @given(sizes=st.lists(st.integers(1, 4_000), min_size=1, max_size=6))
 def test_the_candles_of_a_first_load_are_not_copied(connection, sizes):
     put(connection, [(f"C{number}/USD", size, ("b1", "landed")) for number, size in enumerate(sizes)])

@@ -5,6 +5,7 @@ from decimal import Decimal
 from pathlib import Path
 
 import pytest
+from doses import examples
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
@@ -228,7 +229,7 @@ def stated_at(moment, listings, contracts):
 quietly = [HealthCheck.function_scoped_fixture, HealthCheck.too_slow]
 
 
-@settings(max_examples=10, deadline=None, suppress_health_check=quietly)
+@examples(10, suppress_health_check=quietly)
 @given(looks=looks)
 def test_the_history_replays_to_exactly_the_looks_that_were_believed(history, looks):
     replays_to_what_was_believed(history, looks)

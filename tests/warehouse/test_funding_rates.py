@@ -5,7 +5,8 @@ from decimal import Decimal
 from pathlib import Path
 
 import pytest
-from hypothesis import HealthCheck, given, settings
+from doses import examples
+from hypothesis import HealthCheck, given
 from hypothesis import strategies as st
 
 from trading.errors import InputUnusable
@@ -104,7 +105,7 @@ fetches = st.lists(
 )
 
 
-@settings(max_examples=50, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@examples(50, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(fetches=fetches)
 def test_what_is_in_force_is_what_was_landed_last_whatever_the_clock_said(warehouse, ask, fetches):
     warehouse.execute("delete from raw.funding_rates")

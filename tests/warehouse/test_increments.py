@@ -5,6 +5,7 @@ from pathlib import Path
 
 import duckdb
 import pytest
+from doses import examples
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
@@ -65,7 +66,7 @@ BEHIND_A_HOLE = [piece("SOLUSD", 0, (453, 32), (300, 1)), piece("SOLUSD", 755, (
 @example(COMPLETES)
 @example(BEHIND_A_HOLE)
 @given(STEPS)
-@settings(max_examples=4, deadline=None)
+@examples(4)
 def test_building_piece_by_piece_ends_where_building_all_ends(tmp_path_factory, steps):
     compare_pieces_with_all(tmp_path_factory.mktemp("pieces"), steps)
 

@@ -10,7 +10,8 @@ from pathlib import Path
 import duckdb
 import polars as pl
 import pytest
-from hypothesis import given, settings
+from doses import examples
+from hypothesis import given
 from hypothesis import strategies as st
 
 from trading.errors import InputUnusable, SetupFailed
@@ -74,14 +75,14 @@ some_candles = st.lists(one_candle, unique=True, max_size=30)
 moments = st.integers(0, 200).map(lambda quarters: DAY + quarters * SPANS["15m"])
 
 
-@settings(max_examples=60, deadline=None)
+@examples(60)
 @given(candles=some_candles, batch_rows=st.integers(1, 40))
 def test_the_stream_is_the_sorted_table_whatever_the_batches(connection, candles, batch_rows):
     hold(connection, candles)
     assert list(replay(connection, Span(), batch_rows=batch_rows)) == sorted(candles, key=place)
 
 
-@settings(max_examples=60, deadline=None)
+@examples(60)
 @given(candles=some_candles, batch_rows=st.integers(1, 40), seen=st.integers(0, 30))
 def test_it_goes_on_right_after_any_candle(connection, candles, batch_rows, seen):
     hold(connection, candles)
@@ -90,7 +91,7 @@ def test_it_goes_on_right_after_any_candle(connection, candles, batch_rows, seen
     assert list(replay(connection, Span(), after, batch_rows=batch_rows)) == whole[seen:]
 
 
-@settings(max_examples=60, deadline=None)
+@examples(60)
 @given(candles=some_candles, now=moments)
 def test_no_candle_is_seen_before_its_close(connection, candles, now):
     hold(connection, candles)
@@ -101,7 +102,7 @@ def test_no_candle_is_seen_before_its_close(connection, candles, now):
     assert all(one.closed_at > now for one in whole[len(by_then) :])
 
 
-@settings(max_examples=60, deadline=None)
+@examples(60)
 @given(
     candles=some_candles,
     instruments=st.none() | st.lists(st.sampled_from(INSTRUMENTS), unique=True).map(tuple),
@@ -124,7 +125,7 @@ def test_a_span_is_the_whole_stream_without_the_rest(connection, candles, instru
     assert instruments_in(connection, span) == sorted({one.instrument for one in inside})
 
 
-@settings(max_examples=30, deadline=None)
+@examples(30)
 @given(candles=some_candles, batch_rows=st.integers(1, 40))
 def test_frames_hold_the_rows_of_the_stream(connection, candles, batch_rows):
     hold(connection, candles)

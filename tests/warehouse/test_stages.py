@@ -5,6 +5,7 @@ from pathlib import Path
 
 import duckdb
 import pytest
+from doses import examples
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -390,7 +391,7 @@ CHUNKS = st.lists(
 
 
 @given(CHUNKS)
-@settings(max_examples=5, deadline=None)
+@examples(5)
 def test_landing_in_chunks_ends_where_landing_at_once_ends(tmp_path_factory, chunks):
     compare_chunks_with_one_landing(tmp_path_factory.mktemp("sql"), chunks)
 

@@ -90,9 +90,8 @@ def _examine(
     gate: Gate, context: Any, warehouse: Any, run: str, measured: Measured, thresholds: Mapping[str, float]
 ) -> Examined:
     suite, worst = measured
-    expected = context.suites.add(gate.library.ExpectationSuite(name=suite.name))
-    for each in suite.measures:
-        expected.add_expectation(_expectation(gate.library.expectations, each, thresholds))
+    expectations = [_expectation(gate.library.expectations, each, thresholds) for each in suite.measures]
+    expected = context.suites.add(gate.library.ExpectationSuite(name=suite.name, expectations=expectations))
     series = warehouse.add_dataframe_asset(f"worst of each series, {suite.name}")
     definition = context.validation_definitions.add(
         gate.library.ValidationDefinition(

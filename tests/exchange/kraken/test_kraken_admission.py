@@ -3,6 +3,7 @@
 from typing import NamedTuple
 
 import pytest
+from doses import examples
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -76,7 +77,6 @@ def made_of(plans: list[Planned], pool: Pool = POOL) -> list[Made]:
     return made
 
 
-@settings(max_examples=100, deadline=None)
 @given(plans())
 def test_no_window_holds_more_than_the_limit_whenever_the_venue_counts(plans: list[Planned]) -> None:
     made = made_of(plans)
@@ -97,7 +97,6 @@ def assert_no_window_overflows(made: list[Made]) -> None:
         assert sum(call.planned.cost for call in inside) <= POOL.limit
 
 
-@settings(max_examples=100, deadline=None)
 @given(plans(highest_cost=REST))
 def test_calls_of_one_class_pass_in_the_order_they_came(plans: list[Planned]) -> None:
     for priority in Priority:
@@ -105,7 +104,6 @@ def test_calls_of_one_class_pass_in_the_order_they_came(plans: list[Planned]) ->
         assert numbers == sorted(numbers)
 
 
-@settings(max_examples=100, deadline=None)
 @given(plans(), st.integers(0, 90 * SECOND_US))
 def test_a_protective_call_finds_room_whatever_orders_and_reads_do(plans: list[Planned], later_us: int) -> None:
     admission, now = Admission(), 0
@@ -134,7 +132,7 @@ def test_orders_leave_room_for_cancels_and_reads_leave_room_for_orders() -> None
         assert len([t for t in admission.admit(0) if t.call.priority is priority]) == passing
 
 
-@settings(max_examples=20, deadline=None)
+@examples(20)
 @given(st.lists(st.tuples(st.sampled_from(Priority), st.integers(3, 10)), min_size=3, max_size=6), st.integers(1, REST))
 def test_a_read_gets_through_a_flood_that_never_ends(flood: list[tuple[Priority, int]], cost: int) -> None:
     admission, step_us = Admission(), SECOND_US

@@ -1,7 +1,9 @@
 """Jobs against the sandbox: every dataset, from any page on, under faults; and against a venue that lies."""
 
 from decimal import Decimal
+from functools import cache
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
 import pytest
@@ -12,6 +14,8 @@ from exchange.kraken.history import Progress, collect, covered_from, parts_of
 from exchange.kraken.spool import Job, Row, Spool, key_of
 from exchange.sandbox.wire.faults import Fault
 from trading.errors import CheckFailed, ExchangeUnavailable
+
+pytestmark = pytest.mark.xdist_group("kraken_history")  # what is undisturbed is fetched once
 
 FIRST_S, NOW_S = FIRST_NS // 10**9, STARTS_NS // 10**9
 MINUTES = {"15m": 15, "1h": 60, "4h": 240, "1d": 1440}
@@ -38,6 +42,13 @@ def collected(tmp_path: Path, wanted: Job, *, twist: Twist | None = None, **opti
     return with_venue(use, **options)
 
 
+@cache
+def undisturbed(dataset: str, instrument: str) -> list[Any]:
+    """All rows of a whole job that nothing disturbs, fetched once for all tests."""
+    with TemporaryDirectory() as folder:
+        return collected(Path(folder), job(dataset, instrument))
+
+
 def rows_of(spool: Spool) -> list[Any]:
     return [row for series in spool.series() for row in spool.candles(*series)] + list(spool.rates())
 
@@ -47,17 +58,15 @@ def grid(rows: list[Row], timeframe: str) -> list[int]:
 
 
 @pytest.mark.parametrize("pair", ["BTC/USD", "DOGE/USD"])
-def test_trades_make_the_very_candles_that_the_venue_lists(tmp_path: Path, pair: str) -> None:
-    listed = collected(tmp_path / "a", job("ohlc", pair))
-    made = collected(tmp_path / "b", job("trades", pair))
+def test_trades_make_the_very_candles_that_the_venue_lists(pair: str) -> None:
+    listed, made = undisturbed("ohlc", pair), undisturbed("trades", pair)
     assert made == listed
     assert len(grid(made, "15m")) == (300 if pair == "BTC/USD" else 240)
     assert len(grid(made, "1d")) == 3
 
 
-def test_the_charts_of_the_index_are_the_candles_of_spot(tmp_path: Path) -> None:
-    spot = collected(tmp_path / "a", job("ohlc", "BTC/USD"))
-    charts = collected(tmp_path / "b", job("charts", "PF_XBTUSD"))
+def test_the_charts_of_the_index_are_the_candles_of_spot() -> None:
+    spot, charts = undisturbed("ohlc", "BTC/USD"), undisturbed("charts", "PF_XBTUSD")
     index = [row for row in charts if row.series == "PF_XBTUSD.spot"]
     assert [row[1:7] for row in index] == [row[1:7] for row in spot]
     assert {row.series for row in charts} == {"PF_XBTUSD", "PF_XBTUSD.mark", "PF_XBTUSD.spot"}
@@ -67,8 +76,8 @@ def test_the_charts_of_the_index_are_the_candles_of_spot(tmp_path: Path) -> None
 @pytest.mark.parametrize(
     ("dataset", "instrument"), [("ohlc", "BTC/USD"), ("trades", "BTC/USD"), ("charts", "PF_XBTUSD")]
 )
-def test_the_candle_that_is_still_forming_is_never_kept(tmp_path: Path, dataset: str, instrument: str) -> None:
-    for row in collected(tmp_path, job(dataset, instrument)):
+def test_the_candle_that_is_still_forming_is_never_kept(dataset: str, instrument: str) -> None:
+    for row in undisturbed(dataset, instrument):
         assert row.opened_s + MINUTES[row.timeframe] * 60 <= NOW_S
 
 
@@ -79,9 +88,8 @@ def test_a_job_ends_where_it_was_begun_to_end_however_late_it_is_finished(
     tmp_path: Path, dataset: str, instrument: str
 ) -> None:
     early = NOW_S - 7_200
-    in_time = collected(tmp_path / "a", job(dataset, instrument))
-    assert collected(tmp_path / "b", job(dataset, instrument, until_s=early)) == [
-        row for row in in_time if row.opened_s + MINUTES[row.timeframe] * 60 <= early
+    assert collected(tmp_path, job(dataset, instrument, until_s=early)) == [
+        row for row in undisturbed(dataset, instrument) if row.opened_s + MINUTES[row.timeframe] * 60 <= early
     ]
 
 
@@ -90,9 +98,8 @@ def test_a_job_ends_where_it_was_begun_to_end_however_late_it_is_finished(
 )
 def test_a_job_begins_where_it_was_asked_to(tmp_path: Path, dataset: str, instrument: str) -> None:
     middle = FIRST_S + 50 * 3_600
-    whole = collected(tmp_path / "a", job(dataset, instrument))
-    rest = collected(tmp_path / "b", job(dataset, instrument, from_s=middle))
-    assert rest == [row for row in whole if row.opened_s >= middle]
+    rest = collected(tmp_path, job(dataset, instrument, from_s=middle))
+    assert rest == [row for row in undisturbed(dataset, instrument) if row.opened_s >= middle]
 
 
 def test_funding_rates_come_up_to_the_hour_that_has_begun(tmp_path: Path) -> None:
@@ -105,8 +112,6 @@ def test_funding_rates_come_up_to_the_hour_that_has_begun(tmp_path: Path) -> Non
     ("dataset", "instrument"), [("ohlc", "DOGE/USD"), ("trades", "DOGE/USD"), ("charts", "PF_XBTUSD")]
 )
 def test_goes_on_after_any_page_as_if_nothing_had_happened(tmp_path: Path, dataset: str, instrument: str) -> None:
-    undisturbed = collected(tmp_path, job(dataset, instrument))
-
     async def use(venue: Venue) -> tuple[list[Any], int]:
         await venue.tell("/advance", by_s=400)
         ends = 0
@@ -117,7 +122,7 @@ def test_goes_on_after_any_page_as_if_nothing_had_happened(tmp_path: Path, datas
                 ends += 1
 
     rows, ends = with_venue(use)
-    assert rows == undisturbed
+    assert rows == undisturbed(dataset, instrument)
     assert ends >= 3
 
 
@@ -140,7 +145,6 @@ async def ended_after_a_page(venue: Venue, spool: Spool) -> bool:
 
 
 def test_faults_of_the_venue_change_nothing(tmp_path: Path) -> None:
-    undisturbed = collected(tmp_path / "a", job("trades", "BTC/USD"))
     faults = [
         Fault("too_many_requests", "spot_rest", match="Trades", nth=1),
         Fault("server_error", "spot_rest", match="Trades", nth=3),
@@ -148,7 +152,7 @@ def test_faults_of_the_venue_change_nothing(tmp_path: Path) -> None:
         Fault("reset", "spot_rest", match="Trades", nth=9),
         Fault("unavailable", "spot_rest", match="OHLC", nth=2),
     ]
-    assert collected(tmp_path / "b", job("trades", "BTC/USD"), faults=faults) == undisturbed
+    assert collected(tmp_path, job("trades", "BTC/USD"), faults=faults) == undisturbed("trades", "BTC/USD")
 
 
 def test_a_venue_that_does_not_answer_costs_no_page_that_was_kept(tmp_path: Path) -> None:
@@ -170,8 +174,7 @@ def test_a_short_page_in_the_middle_is_not_taken_for_the_end(tmp_path: Path) -> 
                 reply["result"]["last"] = f"{round(Decimal(str(reply['result'][key][-1][2])) * 10**9) - 1_000}"
         return reply
 
-    undisturbed = collected(tmp_path / "a", job("trades", "BTC/USD"))
-    assert collected(tmp_path / "b", job("trades", "BTC/USD"), twist=cut) == undisturbed
+    assert collected(tmp_path, job("trades", "BTC/USD"), twist=cut) == undisturbed("trades", "BTC/USD")
 
 
 class Lies:

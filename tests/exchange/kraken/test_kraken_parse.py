@@ -3,7 +3,7 @@
 from decimal import Decimal
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from exchange.kraken import parse
@@ -51,7 +51,6 @@ def test_every_digit_of_a_json_number_survives() -> None:
     assert rate.relative_funding_rate == Decimal("0.000011795815277778")
 
 
-@settings(max_examples=100)
 @given(st.decimals(allow_nan=False, allow_infinity=False, min_value=-(10**15), max_value=10**15, places=12))
 def test_any_number_is_read_as_it_was_written(number: Decimal) -> None:
     rates = parse.funding_rates(parse.exact_json(RATES.replace("1.3285114808978307", f"{number:f}")))
@@ -132,7 +131,6 @@ def test_an_answer_or_a_warning_is_no_failure(body: str) -> None:
     judge("GET /x", 200, body, parse.exact_json(body))
 
 
-@settings(max_examples=100)
 @given(
     st.recursive(
         st.none() | st.booleans() | st.integers() | st.text(max_size=8) | st.decimals(),

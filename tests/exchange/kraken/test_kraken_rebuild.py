@@ -5,7 +5,8 @@ from itertools import pairwise
 
 import polars as pl
 import pytest
-from hypothesis import given, settings
+from doses import examples
+from hypothesis import given
 from hypothesis import strategies as st
 from polars.testing import assert_frame_equal
 
@@ -96,7 +97,7 @@ def test_a_number_that_does_not_fit_is_named_not_cut(price: str) -> None:
 steps = st.tuples(st.integers(0, 3_000_000), st.integers(1, 10**6), st.integers(1, 10**12))
 
 
-@settings(max_examples=60, deadline=None)
+@examples(60)
 @given(st.lists(steps, min_size=1, max_size=80), st.lists(st.integers(0, 80), max_size=6))
 def test_batches_make_no_difference_and_every_candle_is_what_its_trades_say(steps, cuts) -> None:
     trades, at_ms = [], 0

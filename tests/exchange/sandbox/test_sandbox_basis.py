@@ -4,7 +4,8 @@ from itertools import pairwise
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from doses import examples
+from hypothesis import given
 from hypothesis import strategies as st
 
 from exchange.sandbox.market.basis import HIGHEST_FUNDING, Basis
@@ -145,7 +146,7 @@ def test_the_ticker_and_the_running_candle_state_one_mark() -> None:
     st.integers(0, 2 * DAY_NS),
     st.integers(1, 50),
 )
-@settings(max_examples=40, deadline=None)
+@examples(40)
 def test_charts_of_the_mark_page_from_either_end(minutes: int, from_ns: int, length_ns: int, limit: int) -> None:
     to_ns = from_ns + length_ns
     every, _ = SILENT.mark_bars(PF_BTC, minutes, 0, SILENT.now_ns, 10**6, newest=False)
@@ -171,7 +172,7 @@ def test_the_mark_of_a_trade_is_the_one_after_its_moment() -> None:
     st.integers(0, 2 * DAY_NS),
     st.integers(1, 50),
 )
-@settings(max_examples=40, deadline=None)
+@examples(40)
 def test_charts_page_from_either_end(minutes: int, from_ns: int, length_ns: int, limit: int) -> None:
     to_ns = from_ns + length_ns
     every, _ = NOW.futures_bars(PF_BTC, minutes, 0, ENDS_NS, 10**6, newest=False)
@@ -183,7 +184,7 @@ def test_charts_page_from_either_end(minutes: int, from_ns: int, length_ns: int,
 
 
 @given(st.integers(0, 2**63), st.integers(0, 4 * 10**18))
-@settings(max_examples=50, deadline=None)
+@examples(50)
 def test_one_time_alone_equals_the_same_time_among_many(key: int, at_ns: int) -> None:
     basis = Basis(key)
     assert basis.smoothed_at(at_ns) == basis.smoothed(np.array([0, at_ns]))[1]

@@ -5,7 +5,8 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from doses import examples
+from hypothesis import given
 from hypothesis import strategies as st
 
 from exchange.sandbox.market.bars import as_bars, gathered, grouped, rows_of
@@ -58,7 +59,6 @@ def candle_from(trades: Trades, like: SourceCandle) -> SourceCandle:
 
 
 @given(candles(), st.integers(FEWEST_MOMENTS, 40))
-@settings(max_examples=100, deadline=None)
 def test_trades_add_up_to_their_candle_exactly(candle: SourceCandle, moments: int) -> None:
     trades = expanded(candle, moments)
     assert candle_from(trades, candle) == candle
@@ -66,7 +66,6 @@ def test_trades_add_up_to_their_candle_exactly(candle: SourceCandle, moments: in
 
 
 @given(candles(opened_ns=DAY_NS), st.sampled_from(SPANS_MIN), st.sampled_from([4, 16, 90]))
-@settings(max_examples=100, deadline=None)
 def test_trades_lie_inside_their_candle_at_rising_times(candle: SourceCandle, minutes: int, moments: int) -> None:
     candle = candle._replace(span_ns=minutes * MINUTE_NS)
     times = expanded(candle, moments).time_ns
@@ -76,7 +75,6 @@ def test_trades_lie_inside_their_candle_at_rising_times(candle: SourceCandle, mi
 
 
 @given(candles(opened_ns=DAY_NS), st.sampled_from([4, 16, 90]))
-@settings(max_examples=100, deadline=None)
 def test_trades_of_one_taker_may_share_the_time_of_his_last_and_are_the_same_otherwise(
     candle: SourceCandle, number: int
 ) -> None:
@@ -127,7 +125,7 @@ def test_more_trades_than_there_is_room_for_before_one_moment_are_refused() -> N
 
 
 @given(candles())
-@settings(max_examples=60, deadline=None)
+@examples(60)
 def test_each_moment_is_one_taker_who_sweeps_one_way(candle: SourceCandle) -> None:
     moments = sketched(columns_of([candle]), KEY, SPAN_NS, 16)
     trades, start = spread(moments, 0), 0
@@ -139,7 +137,7 @@ def test_each_moment_is_one_taker_who_sweeps_one_way(candle: SourceCandle) -> No
 
 
 @given(st.lists(candles(), min_size=1, max_size=6), st.integers(0, 2**64 - 1))
-@settings(max_examples=60, deadline=None)
+@examples(60)
 def test_a_candle_expands_alike_in_whatever_batch(shapes: list[SourceCandle], key: int) -> None:
     batch = [candle._replace(opened_ns=number * SPAN_NS) for number, candle in enumerate(shapes)]
     together = spread(sketched(columns_of(batch), key, SPAN_NS, 16), 0)
@@ -149,7 +147,6 @@ def test_a_candle_expands_alike_in_whatever_batch(shapes: list[SourceCandle], ke
 
 
 @given(candles())
-@settings(max_examples=100, deadline=None)
 def test_turnover_is_known_without_the_trades(candle: SourceCandle) -> None:
     moments = sketched(columns_of([candle]), KEY, SPAN_NS, 16)
     bar = as_bars(gathered(rows_of(moments), np.array([0]), moments.at_ns))[0]
@@ -159,7 +156,7 @@ def test_turnover_is_known_without_the_trades(candle: SourceCandle) -> None:
 
 
 @given(candles(), st.sampled_from([1, 5, 15, 60]))
-@settings(max_examples=60, deadline=None)
+@examples(60)
 def test_bars_of_moments_equal_bars_of_trades(candle: SourceCandle, minutes: int) -> None:
     moments = sketched(columns_of([candle]), KEY, SPAN_NS, 16)
     trades = spread(moments, 0)

@@ -7,7 +7,8 @@ from collections import defaultdict
 from contextlib import closing
 
 import pytest
-from hypothesis import HealthCheck, given, settings
+from doses import examples
+from hypothesis import HealthCheck, given
 from hypothesis import strategies as st
 from websockets.sync.client import connect
 
@@ -302,7 +303,7 @@ requests = st.fixed_dictionaries(
 ).map(json.dumps)
 
 
-@settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@examples(60, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(frames=st.lists(requests | st.text(), max_size=5))
 def test_whatever_is_sent_the_connection_answers_and_lives(sandbox, frames):
     with closing(Client(sandbox)) as client:

@@ -340,7 +340,7 @@ paths = st.sampled_from(
 )
 
 
-@settings(max_examples=100, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(path=paths, query=queries, method=st.sampled_from(["GET", "POST", "PUT", "DELETE"]), body=st.binary(max_size=40))
 def test_whatever_is_asked_the_answer_is_the_venues(sandbox, path, query, method, body):
     status, kind, text = ask(sandbox, f"{path}?{urllib.parse.urlencode(query)}", method=method, body=body)

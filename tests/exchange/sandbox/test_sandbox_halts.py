@@ -8,7 +8,8 @@ from typing import Any
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from doses import examples
+from hypothesis import given
 from hypothesis import strategies as st
 from websockets.sync.client import connect
 
@@ -66,7 +67,7 @@ def everything_seen(now: Market) -> list[object]:
 
 
 @given(HALTS)
-@settings(max_examples=12, deadline=None)
+@examples(12)
 def test_what_is_asked_for_later_is_what_was_printed(halts: Halts) -> None:
     now = market()
     before = now.last_spot_trades(BTC, 1).trade_id[-1], now.futures_trades(PF_BTC, now.now_ns + 1, 1).trade_id[-1]
@@ -78,7 +79,7 @@ def test_what_is_asked_for_later_is_what_was_printed(halts: Halts) -> None:
 
 
 @given(HALTS, st.sampled_from([1, 15, 60, 240]))
-@settings(max_examples=12, deadline=None)
+@examples(12)
 def test_bars_are_made_of_what_was_printed(halts: Halts, minutes: int) -> None:
     now = market()
     spot, futures = moved(now, halts)
@@ -95,7 +96,7 @@ def test_bars_are_made_of_what_was_printed(halts: Halts, minutes: int) -> None:
 
 
 @given(HALTS)
-@settings(max_examples=6, deadline=None)
+@examples(6)
 def test_what_is_kept_up_to_date_through_halts_equals_what_is_asked_for_the_first_time(halts: Halts) -> None:
     asked, new = market(), market()
     moved(asked, halts, everything_seen)
@@ -104,7 +105,7 @@ def test_what_is_kept_up_to_date_through_halts_equals_what_is_asked_for_the_firs
 
 
 @given(HALTS)
-@settings(max_examples=6, deadline=None)
+@examples(6)
 def test_index_mark_and_funding_go_on_through_halts(halts: Halts) -> None:
     halted, free = market(), market()
     moved(halted, halts)

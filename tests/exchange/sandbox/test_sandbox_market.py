@@ -10,7 +10,8 @@ from typing import Any
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from doses import examples
+from hypothesis import given
 from hypothesis import strategies as st
 
 from exchange.sandbox.market.expansion import MOST_AT_ONCE
@@ -108,7 +109,7 @@ def test_the_same_seed_prints_the_same_and_another_does_not() -> None:
 
 
 @given(stops=st.lists(TIMES, max_size=4))
-@settings(max_examples=8, deadline=None)
+@examples(8)
 def test_to_advance_in_pieces_is_to_advance_at_once(whole: tuple[Instant, ...], stops: list[int]) -> None:
     moving, instants = market(FED), []
     for stop in [*sorted(stops), ENDS_NS]:
@@ -118,7 +119,7 @@ def test_to_advance_in_pieces_is_to_advance_at_once(whole: tuple[Instant, ...], 
 
 
 @given(TIMES)
-@settings(max_examples=6, deadline=None)
+@examples(6)
 def test_a_market_that_starts_later_knows_what_one_that_came_there_knows(now_ns: int) -> None:
     came = market(FED)
     for _ in came.advance(now_ns):
@@ -155,7 +156,7 @@ def test_time_goes_on_after_the_last_candle(whole: tuple[Instant, ...]) -> None:
 
 
 @given(TIMES, st.integers(MOST_AT_ONCE + 1, 1000), st.integers(0, 40))
-@settings(max_examples=15, deadline=None)
+@examples(15)
 def test_paging_by_cursor_yields_every_trade_once(now_ns: int, limit: int, hours: int) -> None:
     now = market(FED, starts_ns=now_ns)
     start_ns = now_ns - hours * HOUR_NS
@@ -234,7 +235,7 @@ def test_futures_trades_page_backwards_without_a_gap() -> None:
 
 
 @given(TIMES, st.sampled_from([1, 5, 15, 30, 60, 240, 1440, 10080]), st.integers(1, 720))
-@settings(max_examples=30, deadline=None)
+@examples(30)
 def test_bars_are_made_of_the_trades_up_to_now(now_ns: int, minutes: int, limit: int) -> None:
     now = market(FED, starts_ns=now_ns)
     bars = now.spot_bars(BTC, minutes, limit)
@@ -265,7 +266,7 @@ def bars_by_hand(trades: Trades, span_ns: int, first_ns: int, last_ns: int) -> l
     minutes=st.sampled_from([1, 15, 21600]),
     newest=st.booleans(),
 )
-@settings(max_examples=20, deadline=None)
+@examples(20)
 def test_no_time_is_too_absurd_to_ask_for(now: Market, at_ns: int, minutes: int, newest: bool) -> None:
     known = set(now.last_spot_trades(BTC, 10**9).time_ns.tolist())
     after = now.spot_trades(BTC, at_ns, 10)

@@ -2,7 +2,8 @@
 
 from itertools import pairwise
 
-from hypothesis import given, settings
+from doses import examples
+from hypothesis import given
 from hypothesis import strategies as st
 
 from exchange.sandbox.market.book import WIDEST_SPREAD, Touch, best_of, book_of
@@ -19,7 +20,7 @@ KEYS = st.integers(0, 2**64 - 1)
 
 
 @given(KEYS, touches, st.integers(1, 200))
-@settings(max_examples=80, deadline=None)
+@examples(80)
 def test_both_sides_run_away_from_the_last_price(key: int, touch: Touch, depth: int) -> None:
     book = book_of(key, touch, depth)
     assert len(book.asks) == depth
@@ -32,7 +33,7 @@ def test_both_sides_run_away_from_the_last_price(key: int, touch: Touch, depth: 
 
 
 @given(KEYS, touches, st.integers(1, 50))
-@settings(max_examples=80, deadline=None)
+@examples(80)
 def test_the_ticker_shows_the_top_of_the_same_book(key: int, touch: Touch, depth: int) -> None:
     bid, ask = best_of(key, touch)
     book = book_of(key, touch, depth)
@@ -41,7 +42,7 @@ def test_the_ticker_shows_the_top_of_the_same_book(key: int, touch: Touch, depth
 
 
 @given(KEYS, touches)
-@settings(max_examples=30, deadline=None)
+@examples(30)
 def test_a_deeper_book_only_adds_levels(key: int, touch: Touch) -> None:
     deep, shallow = book_of(key, touch, 100), book_of(key, touch, 10)
     assert (deep.bids[:10], deep.asks[:10]) == (shallow.bids, shallow.asks)

@@ -1,6 +1,6 @@
 """The last 24 hours."""
 
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from exchange.sandbox.market.chart import RollingDay
@@ -11,7 +11,6 @@ bars = st.tuples(st.integers(0, 30), st.integers(1, 9), st.integers(0, 9), st.in
 
 
 @given(st.lists(bars, min_size=1, max_size=60), st.integers(0, 40))
-@settings(max_examples=100, deadline=None)
 def test_it_equals_what_a_look_at_all_bars_gives(steps: list[tuple[int, int, int, int, int]], hours: int) -> None:
     day, every, now_ns = RollingDay(), [], 0
     for wait, low, up, over, volume in steps:

@@ -6,7 +6,8 @@ from itertools import islice
 from pathlib import Path
 
 import pytest
-from hypothesis import given, settings
+from doses import examples
+from hypothesis import given
 from hypothesis import strategies as st
 
 from exchange.sandbox.futures.contracts import Standing, instrument
@@ -129,7 +130,7 @@ def test_a_scenario_repeats_with_its_seed_and_can_be_traded(name: str) -> None:
 
 
 @given(st.sampled_from(sorted(SCENARIOS)), st.integers(0, 2**32), st.sampled_from([MINUTE_NS, HOUR_NS, 24 * HOUR_NS]))
-@settings(max_examples=30, deadline=None)
+@examples(30)
 def test_any_seed_makes_candles_that_can_be_traded(name: str, seed: int, span_ns: int) -> None:
     opened_ns = FIRST_NS // span_ns * span_ns
     for candle in generated(name, PAIRS[-2:], seed=seed, opened_ns=opened_ns, span_ns=span_ns, candles=150):

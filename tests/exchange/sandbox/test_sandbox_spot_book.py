@@ -1,6 +1,6 @@
 """The book channel's arithmetic: what changed, and the checksum."""
 
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from exchange.sandbox.market.model import Book, Level
@@ -48,7 +48,6 @@ def test_levels_of_an_update_come_in_no_order_that_a_client_could_rely_on() -> N
 sides = st.dictionaries(st.integers(1, 20), st.integers(1, 3), max_size=DEPTH)
 
 
-@settings(max_examples=100)
 @given(before=sides, after=sides)
 def test_turns_the_clients_book_into_the_venues(before: dict[int, int], after: dict[int, int]) -> None:
     old, new = _both_sides(before), _both_sides(after)

@@ -9,7 +9,8 @@ from typing import Any
 from zlib import crc32
 
 import pytest
-from hypothesis import given, settings
+from doses import examples
+from hypothesis import given
 from hypothesis import strategies as st
 from spot_venue import STARTS_NS, Client, Spot, is_silent, small_market
 from websockets.exceptions import ConnectionClosed
@@ -353,7 +354,7 @@ frames = st.text(max_size=20) | st.fixed_dictionaries(
 ).map(json.dumps)
 
 
-@settings(max_examples=50, deadline=None)
+@examples(50)
 @given(sent=st.lists(frames, max_size=5))
 def test_answers_any_frames_and_stays(sandbox: Any, sent: list[str]) -> None:
     with Spot(sandbox).client() as client:

@@ -3,7 +3,7 @@
 import json
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from exchange.sandbox.spot.requests import (
@@ -127,13 +127,11 @@ frames = st.fixed_dictionaries(
 )
 
 
-@settings(max_examples=100)
 @given(frame=frames)
 def test_reads_any_json_without_stumbling(frame: object) -> None:
     assert isinstance(read_frame(json.dumps(frame)), Ping | Request | Refusal)
 
 
-@settings(max_examples=100)
 @given(text=st.text())
 def test_reads_any_text_without_stumbling(text: str) -> None:
     assert isinstance(read_frame(text), Ping | Request | Refusal)

@@ -8,7 +8,7 @@ from urllib.parse import urlencode
 from urllib.request import Request
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from spot_venue import STARTS_NS, Spot, is_silent, small_market
 
@@ -336,7 +336,6 @@ def assert_is_a_page(refused: HTTPError) -> None:
 names = st.sampled_from(["pair", "interval", "since", "count", "info", "asset", "assetVersion", "aclass_base"])
 
 
-@settings(max_examples=100, deadline=None)
 @given(
     method=st.sampled_from(["OHLC", "Trades", "Depth", "Ticker", "Assets", "AssetPairs", "Time"]),
     query=st.dictionaries(names, st.sampled_from(["XBTUSD", "0", "1", "info", ","]) | st.text(max_size=30)),
