@@ -30,21 +30,25 @@ _NEW = f"""
 
 _ALL_NEW = f"select *, true as is_new, true as is_within from ({_NEW})"
 
-# Rows of other validated batches that the batch does not replace: those inside its spans and one beside each end.
-_KEPT = f"""
-    with new as ({_NEW}),
-    spans as (
+# Of each series the batch's first and last candle, and the validated one beside each, as near as `LENDING_DAYS`. This
+# looks at weeks of candles, but at two columns of them.
+_NEIGHBOURS = f"""
+    with spans as (
         select
             series_id,
             min(opened_at) as first_at,
             max(opened_at) as last_at,
             make_timestamptz(epoch_us(min(opened_at)) - {_LENDING_US}) as lent_from,
             make_timestamptz(epoch_us(max(opened_at)) + {_LENDING_US}) as lent_to
-        from new group by series_id
+        from raw.candle_rows join series_files using (file_id)
+        where is_of_batch
+        group by series_id
     ),
-    around as not materialized (
-        select {_VALUES}, first_at, last_at
-        from raw.candle_rows join series_files using (file_id) join spans using (series_id)
+    around as (
+        select spans.*, opened_at
+        from spans
+        join series_files using (series_id)
+        join raw.candle_rows using (file_id)
         where not is_of_batch and opened_at between lent_from and lent_to and opened_at between $lent_from and $lent_to
     ),
     lenders as (
@@ -53,11 +57,19 @@ _KEPT = f"""
             max(opened_at) filter (opened_at < first_at) as lender_before,
             min(opened_at) filter (opened_at > last_at) as lender_after
         from around group by series_id
-    ),
+    )
+    select series_id, first_at, last_at, lender_before, lender_after from spans left join lenders using (series_id)
+"""
+
+# Rows of other validated batches that the batch does not replace: those inside its spans and one beside each end.
+_KEPT = f"""
+    with new as ({_NEW}),
     beside as (
         select {_VALUES}, false as is_new, opened_at between first_at and last_at as is_within
-        from around join lenders using (series_id)
-        where opened_at between first_at and last_at or opened_at in (lender_before, lender_after)
+        from raw.candle_rows join series_files using (file_id) join neighbours using (series_id)
+        where not is_of_batch
+            and (opened_at between first_at and last_at or opened_at in (lender_before, lender_after))
+            and opened_at between $earliest and $latest
         qualify row_number() over (partition by series_id, opened_at order by file_id desc) = 1
     )
     select *, true as is_new, true as is_within from new
@@ -103,7 +115,7 @@ def take_batch_candles(connection: duckdb.DuckDBPyConnection, batch_id: str) -> 
         if is_alone:
             _sort_rows(connection, _ALL_NEW, {})
         else:
-            _sort_rows(connection, _KEPT, _lent_span(connection))
+            _sort_rows(connection, _KEPT, _take_neighbours(connection))
     # The names come last, so that a check carries them for its offenders only.
     connection.execute(
         """
@@ -120,7 +132,8 @@ def drop_batch_candles(connection: duckdb.DuckDBPyConnection) -> None:
         connection.execute(f"drop view temp.{view}")
     for table in ("series_files", "batch_files"):
         connection.execute(f"drop table temp.{table}")
-    connection.execute("drop table if exists temp.sorted_rows")
+    for table in ("neighbours", "sorted_rows"):
+        connection.execute(f"drop table if exists temp.{table}")
 
 
 def _take_series_files(connection: duckdb.DuckDBPyConnection) -> None:
@@ -171,8 +184,8 @@ def _is_in_order(connection: duckdb.DuckDBPyConnection) -> bool:
     )
 
 
-def _lent_span(connection: duckdb.DuckDBPyConnection) -> dict[str, object]:
-    """Where the rows of all series lie that `_KEPT` may want: two values, which the scan of `raw` can use."""
+def _take_neighbours(connection: duckdb.DuckDBPyConnection) -> dict[str, object]:
+    """Create `temp.neighbours`; between which times they all lie: two values, which the scan of `raw` can use."""
     row = connection.execute(
         f"""
         select make_timestamptz(epoch_us(min(opened_at)) - {_LENDING_US}),
@@ -181,7 +194,14 @@ def _lent_span(connection: duckdb.DuckDBPyConnection) -> dict[str, object]:
         """
     ).fetchone()
     assert row is not None
-    return {"lent_from": row[0], "lent_to": row[1]}
+    connection.execute(
+        f"create or replace temp table neighbours as {_NEIGHBOURS}", {"lent_from": row[0], "lent_to": row[1]}
+    )
+    row = connection.execute(
+        "select min(least(first_at, lender_before)), max(greatest(last_at, lender_after)) from temp.neighbours"
+    ).fetchone()
+    assert row is not None
+    return {"earliest": row[0], "latest": row[1]}
 
 
 def _sort_rows(connection: duckdb.DuckDBPyConnection, rows: str, given: dict[str, object]) -> None:
