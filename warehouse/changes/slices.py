@@ -73,16 +73,18 @@ class Slices:
             return _named(ROWS)
         at -= self._margin
         bound = f"opened_at >= {_literal(at - _LONGEST)}"
-        # The files of a first load all reach to its end, so late candles lie all over the table. To find the first one
-        # takes a look at two columns; most often it turns out that all are in what was landed last.
+        if self._margin:  # days of candles, of many files
+            return self._copy(ROWS, at, bound)
+        # All files of a first load reach to its end, so candles of its last day lie all over the table. Which close late
+        # is told by two columns of them, and most often it is those of the newest files alone.
         row = self._connection.execute(
             f"""
-            select min(candle_rows.rowid) from {ROWS} as candle_rows join raw.files using (file_id)
+            select min(file_id) from {ROWS} join raw.files using (file_id)
             where {bound} and epoch_us(opened_at) + candle_us >= epoch_us({_literal(at)})
             """
         ).fetchone()
         assert row is not None
-        return self._copy(ROWS, at, f"{bound} and rowid >= {row[0] or 0}")
+        return self._copy(ROWS, at, f"{bound} and file_id >= {row[0] or 0}")
 
     def _copy(self, table: str, at: datetime, bound: str) -> str:
         name = _named(table)

@@ -5,12 +5,12 @@ one new candle has nothing to compare it with. So the rows are, of each series:
 
 - the batch's own (`is_new`);
 - the validated ones that it leaves as they are, between its first and its last: with its own they are `is_within`;
-- the last validated one before its first and the first after its last, if at most `LENDING_DAYS` lie between. They only
-  lend their prices: no rule counts them, and a hole between them and the batch is no fault of the batch
-  (`marts.candle_gaps` lists it).
+- the first validated one after its last, if at most `LENDING_DAYS` lie between. No rule counts it: a hole between it and
+  the batch is no fault of the batch (`marts.candle_gaps` lists it).
 
-`previous_close` is of the row before, null at the start of a series, and `previous_opened_at` too if that row is
-within. A pair of rows is the batch's to answer for (`is_judged`) when one of the two is new.
+`previous_close` is of the row before, and `previous_opened_at` too if that row is within. To the first row of a series
+the last validated candle before it lends its close, if it is as near, and nothing else; `previous_close` is null where
+there is none. A pair of candles is the batch's to answer for (`is_judged`) when one of the two is new.
 """
 
 import duckdb
@@ -28,7 +28,7 @@ _NEW = f"""
     from raw.candle_rows join series_files using (file_id) where is_of_batch
 """
 
-_ALL_NEW = f"select *, true as is_new, true as is_within from ({_NEW})"
+_ALL_NEW = f"select *, true as is_new, true as is_within, null as lent_close from ({_NEW})"
 
 # Of each series the batch's first and last candle, and the validated one beside each, as near as `LENDING_DAYS`. This
 # looks at weeks of candles, but at two columns of them.
@@ -61,20 +61,29 @@ _NEIGHBOURS = f"""
     select series_id, first_at, last_at, lender_before, lender_after from spans left join lenders using (series_id)
 """
 
-# Rows of other validated batches that the batch does not replace: those inside its spans and one beside each end.
+# Rows of other validated batches that the batch does not replace: those inside its spans and one after each.
 _KEPT = f"""
     with new as ({_NEW}),
     beside as (
         select {_VALUES}, false as is_new, opened_at between first_at and last_at as is_within
         from raw.candle_rows join series_files using (file_id) join neighbours using (series_id)
         where not is_of_batch
-            and (opened_at between first_at and last_at or opened_at in (lender_before, lender_after))
-            and opened_at between $earliest and $latest
+            and (opened_at between first_at and last_at or opened_at = lender_after)
+            and opened_at between $first_at and $last_at
         qualify row_number() over (partition by series_id, opened_at order by file_id desc) = 1
+    ),
+    lent as (
+        select series_id, arg_max(close, file_id) as lent_close
+        from raw.candle_rows join series_files using (file_id) join neighbours using (series_id)
+        where not is_of_batch and opened_at = lender_before and opened_at between $first_lent_at and $last_lent_at
+        group by series_id
+    ),
+    rows as (
+        select *, true as is_new, true as is_within from new
+        union all
+        from beside anti join new using (series_id, opened_at)
     )
-    select *, true as is_new, true as is_within from new
-    union all
-    from beside anti join new using (series_id, opened_at)
+    from rows left join lent using (series_id)
 """
 
 # A window without order takes the rows as they come, on one core: so there are as many as there are cores, each with
@@ -185,7 +194,7 @@ def _is_in_order(connection: duckdb.DuckDBPyConnection) -> bool:
 
 
 def _take_neighbours(connection: duckdb.DuckDBPyConnection) -> dict[str, object]:
-    """Create `temp.neighbours`; between which times they all lie: two values, which the scan of `raw` can use."""
+    """Create `temp.neighbours`; between which times all of them lie: values, which the scans of `raw` can use."""
     row = connection.execute(
         f"""
         select make_timestamptz(epoch_us(min(opened_at)) - {_LENDING_US}),
@@ -198,10 +207,13 @@ def _take_neighbours(connection: duckdb.DuckDBPyConnection) -> dict[str, object]
         f"create or replace temp table neighbours as {_NEIGHBOURS}", {"lent_from": row[0], "lent_to": row[1]}
     )
     row = connection.execute(
-        "select min(least(first_at, lender_before)), max(greatest(last_at, lender_after)) from temp.neighbours"
+        """
+        select min(first_at), max(greatest(last_at, lender_after)), min(lender_before), max(lender_before)
+        from temp.neighbours
+        """
     ).fetchone()
     assert row is not None
-    return {"earliest": row[0], "latest": row[1]}
+    return dict(zip(("first_at", "last_at", "first_lent_at", "last_lent_at"), row, strict=True))
 
 
 def _sort_rows(connection: duckdb.DuckDBPyConnection, rows: str, given: dict[str, object]) -> None:
@@ -215,7 +227,7 @@ def _sort_rows(connection: duckdb.DuckDBPyConnection, rows: str, given: dict[str
         beside as (
             select
                 *,
-                series_id = lag(series_id) over () as has_previous,
+                coalesce(series_id = lag(series_id) over (), false) as has_previous,
                 lag(opened_at) over () as opened_before,
                 lag(close) over () as close_before,
                 lag(is_new) over () as was_new,
@@ -226,7 +238,7 @@ def _sort_rows(connection: duckdb.DuckDBPyConnection, rows: str, given: dict[str
             {_VALUES}, is_new, is_within,
             is_new or (has_previous and was_new) as is_judged,
             case when has_previous and was_within then opened_before end as previous_opened_at,
-            case when has_previous then close_before end as previous_close
+            if(has_previous, close_before, lent_close) as previous_close
         from beside
         """,
         given,
