@@ -75,8 +75,8 @@ class Slices:
         bound = f"opened_at >= {_literal(at - _LONGEST)}"
         if self._margin:  # days of candles, of many files
             return self._copy(ROWS, at, bound)
-        # All files of a first load reach to its end, so candles of its last day lie all over the table. Which close late
-        # is told by two columns of them, and most often it is those of the newest files alone.
+        # All files of a first load reach to its end, so candles of its last day lie all over the table. Two columns of
+        # them tell which close late, and most often it is those of the newest files alone.
         row = self._connection.execute(
             f"""
             select min(file_id) from {ROWS} join raw.files using (file_id)

@@ -5,8 +5,8 @@ one new candle has nothing to compare it with. So the rows are, of each series:
 
 - the batch's own (`is_new`);
 - the validated ones that it leaves as they are, between its first and its last: with its own they are `is_within`;
-- the first validated one after its last, if at most `LENDING_DAYS` lie between. No rule counts it: a hole between it and
-  the batch is no fault of the batch (`marts.candle_gaps` lists it).
+- the first validated one after its last, if at most `LENDING_DAYS` lie between. No rule counts it: a hole before it is
+  no fault of the batch (`marts.candle_gaps` lists it).
 
 `previous_close` is of the row before, and `previous_opened_at` too if that row is within. To the first row of a series
 the last validated candle before it lends its close, if it is as near, and nothing else; `previous_close` is null where
