@@ -99,7 +99,7 @@ class Slices:
         if (table, at) not in self._views:
             name = f"{_named(table)}__{len(self._views)}"
             self._connection.execute(
-                f"create temp view {name.removeprefix('temp.')} as"
+                f"create or replace temp view {name.removeprefix('temp.')} as"
                 f" select * from (\n{rows}\n) where closed_at >= {_literal(at)}"
             )
             self._views[table, at] = name
