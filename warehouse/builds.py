@@ -11,7 +11,7 @@ import hashlib
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Literal
 
 import duckdb
@@ -76,22 +76,26 @@ def build(connection: duckdb.DuckDBPyConnection, stages: tuple[Stage, ...], mode
     dropped = tuple(sorted(set(before) - {stage.name for stage in stages}))
     for name in dropped:
         ledger.forget(connection, name)
-    contents, changes = _sources(connection, stages)
-    late = Slices(connection, {stage.name: stage for stage in stages})
-    results = []
+    kinds = ledger.kinds(connection)
+    contents, changes = _sources(connection, stages, kinds)
+    margin = max((stage.header.reach + (stage.header.span or timedelta(0)) for stage in stages), default=timedelta(0))
+    late = Slices(connection, {stage.name: stage for stage in stages}, margin)
+    results, built = [], []
     for stage in stages:
-        work = _Work(stage, stage.recipe, {name: contents[name] for name in stage.inputs}, before.get(stage.name))
+        inputs = {name: contents[name] for name in stage.inputs}
+        work = _Work(stage, stage.recipe, inputs, before.get(stage.name), kinds.get(stage.name))
         if mode == "incremental" and work.is_done:
             assert work.before is not None
             result, entry, change = StageResult(stage.name, "unchanged", work.before.rows, 0), work.before, None
         else:
             result, entry, change = _bring_up_to_date(connection, work, mode, changes, late)
-            ledger.record(connection, entry)
+            built.append(entry)
         contents[stage.name] = entry.content
         if change:
             changes[stage.name] = change
         results.append(result)
     late.drop()
+    ledger.record(connection, built)
     changed = [result.name for result in results if result.outcome != "unchanged"]
     note_changed(connection, {name: changes[name].since if name in changes else None for name in changed})
     return BuildReport(tuple(results), dropped)
@@ -105,6 +109,7 @@ class _Work:
     recipe: str
     inputs: Mapping[str, str]  # content of each
     before: Entry | None
+    kind: ledger.Kind | None  # of what has its name now
 
     @property
     def is_done(self) -> bool:
@@ -112,12 +117,12 @@ class _Work:
 
 
 def _sources(
-    connection: duckdb.DuckDBPyConnection, stages: tuple[Stage, ...]
+    connection: duckdb.DuckDBPyConnection, stages: tuple[Stage, ...], kinds: Mapping[str, ledger.Kind]
 ) -> tuple[dict[str, str], dict[str, Change]]:
     """Content of each source, and how it changed, of those that can tell."""
     ours = {stage.name for stage in stages}
     readers = {name: stage.file for stage in stages for name in stage.inputs if name not in ours}
-    missing = [f"{name}, which {file} reads" for name, file in readers.items() if not ledger.kind_of(connection, name)]
+    missing = [f"{name}, which {file} reads" for name, file in readers.items() if name not in kinds]
     if missing:
         raise InputUnusable(f"The warehouse lacks {'; '.join(missing)}.")
     contents, changes = {}, {}
@@ -139,7 +144,7 @@ def _bring_up_to_date(
         with parameters_set(connection, {param.name: param.default for param in stage.header.params}):
             if stage.header.materialized == "view":
                 return _make_view(connection, work, changes if mode == "incremental" else {})
-            if mode == "full" or work.before is None or ledger.kind_of(connection, stage.name) != "table":
+            if mode == "full" or work.before is None or work.kind != "table":
                 return _make_table(connection, work)
             return _update_table(connection, work, _changed_since(connection, work, changes), late)
     except (duckdb.ProgrammingError, duckdb.DataError) as error:
@@ -151,8 +156,8 @@ def _make_view(
 ) -> tuple[StageResult, Entry, Change | None]:
     """A view is looked at where it is read: its key is checked in the tables made of it."""
     stage = work.stage
-    if ledger.kind_of(connection, stage.name) == "table":
-        ledger.drop(connection, stage.name)
+    if work.kind == "table":
+        connection.execute(f"drop table {stage.name}")
     _create_schema(connection, stage)
     connection.execute(f"create or replace view {stage.name} as {stage.sql}")
     content = hashlib.sha256(json.dumps([work.recipe, work.inputs], sort_keys=True).encode()).hexdigest()
@@ -163,8 +168,8 @@ def _make_view(
 
 def _make_table(connection: duckdb.DuckDBPyConnection, work: _Work) -> tuple[StageResult, Entry, Change | None]:
     stage = work.stage
-    if ledger.kind_of(connection, stage.name) == "view":
-        ledger.drop(connection, stage.name)
+    if work.kind == "view":
+        connection.execute(f"drop view {stage.name}")
     _create_schema(connection, stage)
     _fill(connection, stage, stage.name)
     _refuse_bad_rows(connection, stage, stage.name)

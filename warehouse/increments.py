@@ -110,24 +110,25 @@ def upsert_fresh(
         """,
         given,
     )
-    match = " and ".join(f"target.{column} = differing.{column}" for column in key)
-    connection.execute(f"delete from {table} as target using temp.differing where {match} {and_within}", given)
-    connection.execute(
-        f"insert into {table} select * from (select * from {FRESH} where {within}) as target"
-        f" semi join temp.differing on {match}",
-        given,
-    )
     row = connection.execute(
         """
         select
-            count(*), min(changed_at),
-            count(*) filter (is_fresh) - count(*) filter (is_old),
+            count(*), min(changed_at), count(*) filter (is_old), count(*) filter (is_fresh),
             coalesce(sum(fresh_hash) filter (is_fresh), 0) - coalesce(sum(old_hash) filter (is_old), 0)
         from temp.differing
         """
     ).fetchone()
-    connection.execute("drop table temp.differing")
     assert row is not None
-    keys, changed_since, more_rows, more_hashes = row
+    keys, changed_since, old_rows, fresh_rows, more_hashes = row
+    match = " and ".join(f"target.{column} = differing.{column}" for column in key)
+    if old_rows:
+        connection.execute(f"delete from {table} as target using temp.differing where {match} {and_within}", given)
+    if fresh_rows:
+        connection.execute(
+            f"insert into {table} select * from (select * from {FRESH} where {within}) as target"
+            f" semi join temp.differing on {match}",
+            given,
+        )
+    connection.execute("drop table temp.differing")
     rows, hashes, columns = content.split(":")
-    return Upserted(keys, changed_since, f"{int(rows) + more_rows}:{int(hashes) + more_hashes}:{columns}")
+    return Upserted(keys, changed_since, f"{int(rows) + fresh_rows - old_rows}:{int(hashes) + more_hashes}:{columns}")

@@ -1,7 +1,7 @@
 """`meta.stages`: from what each stage was last built, so that the next build can tell what is to be done."""
 
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
@@ -34,18 +34,23 @@ def entries(connection: duckdb.DuckDBPyConnection) -> dict[str, Entry]:
     """Every stage that was built into this warehouse and is still there, by name."""
     rows = connection.execute("select stage, recipe, inputs, content, rows from meta.stages").fetchall()
     found = (Entry(stage, recipe, json.loads(inputs), content, count) for stage, recipe, inputs, content, count in rows)
-    there = connection.execute(
-        "select table_schema || '.' || table_name from information_schema.tables"
-        " where table_catalog = current_database()"
-    ).fetchall()
-    return {entry.stage: entry for entry in found if (entry.stage,) in there}
+    there = kinds(connection)
+    return {entry.stage: entry for entry in found if entry.stage in there}
 
 
-def record(connection: duckdb.DuckDBPyConnection, entry: Entry) -> None:
-    """Remember how a stage was built."""
+def record(connection: duckdb.DuckDBPyConnection, built: Sequence[Entry]) -> None:
+    """Remember how some stages were built."""
+    columns = {
+        "stages": [entry.stage for entry in built],
+        "recipes": [entry.recipe for entry in built],
+        "inputs": [json.dumps(entry.inputs) for entry in built],
+        "contents": [entry.content for entry in built],
+        "rows": [entry.rows for entry in built],
+    }
     connection.execute(
-        "insert or replace into meta.stages values (?, ?, ?, ?, ?)",
-        [entry.stage, entry.recipe, json.dumps(entry.inputs), entry.content, entry.rows],
+        "insert or replace into meta.stages select unnest($stages::varchar[]), unnest($recipes::varchar[]),"
+        " unnest($inputs::varchar[]), unnest($contents::varchar[]), unnest($rows::bigint[])",
+        columns,
     )
 
 
@@ -55,17 +60,21 @@ def forget(connection: duckdb.DuckDBPyConnection, stage: str) -> None:
     connection.execute("delete from meta.stages where stage = ?", [stage])
 
 
+def kinds(connection: duckdb.DuckDBPyConnection) -> dict[str, Kind]:
+    """What there is in this warehouse, by `schema.table`."""
+    rows = connection.execute(
+        """
+        select schema_name || '.' || table_name, 'table' from duckdb_tables() where database_name = current_database()
+        union all
+        select schema_name || '.' || view_name, 'view' from duckdb_views() where database_name = current_database()
+        """
+    ).fetchall()
+    return dict(rows)
+
+
 def kind_of(connection: duckdb.DuckDBPyConnection, name: str) -> Kind | None:
-    """What `schema.table` is in this warehouse, or None when it is not there."""
-    schema, _, table = name.rpartition(".")
-    row = connection.execute(
-        "select table_type from information_schema.tables"
-        " where table_catalog = current_database() and table_schema = ? and table_name = ?",
-        [schema, table],
-    ).fetchone()
-    if row is None:
-        return None
-    return "view" if row[0] == "VIEW" else "table"
+    """What `schema.table` is in this warehouse, or None when it is not there. Who asks for many takes `kinds`."""
+    return kinds(connection).get(name)
 
 
 def drop(connection: duckdb.DuckDBPyConnection, name: str) -> None:

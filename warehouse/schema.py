@@ -31,6 +31,19 @@ JOURNAL = """
     )
 """
 
+
+def with_their_files(rows: str) -> str:
+    """SQL of landed candles with their lineage: `rows` are `raw.candle_rows`, or some of them."""
+    return f"""
+    select
+        files.batch_id, files.source, files.instrument, files.timeframe, candle_rows.opened_at,
+        make_timestamptz(epoch_us(candle_rows.opened_at) + files.candle_us) as closed_at,
+        candle_rows.open, candle_rows.high, candle_rows.low, candle_rows.close, candle_rows.volume, candle_rows.trades,
+        candle_rows.revises, files.file_id, files.file, files.fetched_at, files.state
+    from {rows} as candle_rows join raw.files using (file_id)
+    """
+
+
 STATEMENTS = (
     *(f"create schema if not exists {name}" for name in ("raw", "staging", "features", "marts", "checks", "meta")),
     """
@@ -61,15 +74,7 @@ STATEMENTS = (
         revises boolean not null
     )
     """,
-    """
-    create or replace view raw.kraken_ohlcvt as
-    select
-        files.batch_id, files.source, files.instrument, files.timeframe, candle_rows.opened_at,
-        make_timestamptz(epoch_us(candle_rows.opened_at) + files.candle_us) as closed_at,
-        candle_rows.open, candle_rows.high, candle_rows.low, candle_rows.close, candle_rows.volume, candle_rows.trades,
-        candle_rows.revises, files.file_id, files.file, files.fetched_at, files.state
-    from raw.candle_rows join raw.files using (file_id)
-    """,
+    f"create or replace view raw.kraken_ohlcvt as {with_their_files('raw.candle_rows')}",
     # Where sources differ on a candle, the one with the highest precedence is believed, and of one source the newest;
     # who is not listed has 0. `vouches`: an interval without a candle is one in which nothing traded. Kraken's
     # published archives are final, its REST is corrected for a while, what we build from trades or a stream is ours.

@@ -2,9 +2,16 @@
 -- grain: one row per batch that does not add up
 with
 
+-- All candles are counted, so by their number of a file before its name.
+counted as (
+
+    select file_id, count(*) as candles from raw.candle_rows group by file_id
+
+),
+
 landed as (
 
-    select batch_id, count(*) as candles from raw.kraken_ohlcvt group by batch_id
+    select batch_id, sum(candles) as candles from counted join raw.files using (file_id) group by batch_id
 
 ),
 

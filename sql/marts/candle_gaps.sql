@@ -12,6 +12,26 @@
 -- param: liquid_share double = 0.95
 with
 
+lives as (
+
+    select
+        instrument,
+        timeframe,
+        epoch_us(min(first_opened_at)) as first_us,
+        epoch_us(max(last_closed_at)) as last_us,
+        sum(epoch_us(last_closed_at) - epoch_us(first_opened_at)) as spanned_us
+    from marts.candle_days
+    group by instrument, timeframe
+
+),
+
+-- Where the days add up to the whole life of a series, one follows on the other.
+interrupted as (
+
+    select instrument, timeframe from lives where spanned_us < last_us - first_us
+
+),
+
 days as (
 
     select
@@ -22,7 +42,7 @@ days as (
         epoch_us(last_closed_at) as last_us,
         lag(epoch_us(last_closed_at)) over (partition by instrument, timeframe order by closed_at) as previous_us,
         lag(last_close) over (partition by instrument, timeframe order by closed_at) as close_before
-    from marts.candle_days
+    from marts.candle_days semi join interrupted using (instrument, timeframe)
 
 ),
 
@@ -163,13 +183,6 @@ priced as (
             last_close
         ) as last_close
     from explained
-
-),
-
-lives as (
-
-    select instrument, timeframe, min(first_us) as first_us, max(last_us) as last_us
-    from days group by instrument, timeframe
 
 ),
 

@@ -3,7 +3,26 @@
 -- grain: one row per run of missing candles inside a UTC day
 -- key: instrument, timeframe, closed_at
 -- lookback: 2 days
+-- reach: 1 day
 with
+
+-- Days with fewer candles than have room between their first and their last. Hardly any, of what is traded much.
+interrupted as (
+
+    select instrument, timeframe, epoch_us(closed_at) as day_closed_us
+    from marts.candle_days
+    where candles * candle_us < epoch_us(last_closed_at) - epoch_us(first_opened_at)
+
+),
+
+placed as (
+
+    select
+        instrument, timeframe, opened_at, closed_at, close,
+        (epoch_us(opened_at) // 86_400_000_000 + 1) * 86_400_000_000 as day_closed_us
+    from marts.candles
+
+),
 
 neighbours as (
 
@@ -15,7 +34,7 @@ neighbours as (
         lag(opened_at) over w as opened_before,
         lag(closed_at) over w as hole_start,
         lag(close) over w as last_close
-    from marts.candles
+    from placed semi join interrupted using (instrument, timeframe, day_closed_us)
     window w as (partition by instrument, timeframe order by opened_at)
 
 )

@@ -136,3 +136,4 @@ select
     volume,
     trades
 from covered
+order by opened_us + candle_us      -- an increment looks at late ones, which lie together then

@@ -148,3 +148,23 @@ def test_the_candles_of_a_first_load_are_not_copied(connection, sizes):
 def test_other_candles_are_sorted_into_a_copy(connection, files, why):
     put(connection, files)
     assert take(connection, "as_landed"), why
+
+
+def test_the_candle_before_a_batch_lends_its_close_and_the_one_after_it_is_a_row(connection):
+    put(connection, [("BTC/USD", 3, ("b0", "validated")), ("BTC/USD", 1, ("b1", "landed"))])
+    first, middle, last = connection.execute(
+        "select opened_at, close from raw.candle_rows where file_id = 1 order by opened_at"
+    ).fetchall()
+    take(connection, "rows_of_the_batch")
+    rows = connection.execute(
+        "select opened_at, is_new, is_within, is_judged, previous_opened_at, previous_close"
+        " from rows_of_the_batch order by opened_at"
+    ).fetchall()
+    ((new_at, new_close),) = connection.execute(
+        "select opened_at, close from raw.candle_rows where file_id = 2"
+    ).fetchall()
+    assert first[0] < new_at < middle[0] < last[0]
+    assert rows == [
+        (new_at, True, True, True, None, first[1]),
+        (middle[0], False, False, True, new_at, new_close),
+    ]

@@ -1,6 +1,7 @@
 """The published file: replaced in one rename, read-only, and nobody who has it open notices."""
 
 import datetime as dt
+import os
 import signal
 import stat
 import subprocess
@@ -166,6 +167,13 @@ def test_a_file_that_is_no_database_is_refused(tmp_path):
     (tmp_path / "slipway.duckdb").write_bytes(b"these are not the bytes you are looking for" * 100)
     with pytest.raises(SetupFailed, match="can't be opened"), reading(tmp_path / "slipway.duckdb"):
         pass
+
+
+def test_a_system_without_a_way_past_its_cache_publishes_too(places, monkeypatch):
+    monkeypatch.delattr(os, "O_DIRECT")
+    write(places[0], 1)
+    published(places)
+    assert places[1].read_bytes() == places[0].read_bytes()
 
 
 def test_there_must_be_something_to_publish(places):

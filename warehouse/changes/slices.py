@@ -1,64 +1,109 @@
-"""The late rows of what a stage or a check reads, in temporary copies, under the names that its text calls them by."""
+"""The late rows of what a stage or a check reads, under the names that its text calls them by.
+
+Late rows of tables are copied, once each. Views are views here too, of late rows of their inputs: a reader then takes
+the columns that it names, and those rows alone that it asks for.
+"""
 
 import re
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from datetime import datetime
+from datetime import datetime, timedelta
 
 import duckdb
 
-from warehouse.changes.sources import CANDLES
+from warehouse.changes.sources import CANDLES, lies_in_files
 from warehouse.grammar.trees import Input
 from warehouse.increments import SERIES_COLUMNS, columns_of
-from warehouse.schema import TIMEFRAME_US
+from warehouse.schema import TIMEFRAME_US, with_their_files
 from warehouse.stages import Stage
 
-_LONGEST_US = max(TIMEFRAME_US.values())
+ROWS = "raw.candle_rows"
+_LONGEST = timedelta(microseconds=max(TIMEFRAME_US.values()))
 
 
 class Slices:
-    """Copies made during one build, or for one run of checks. What needs the same late rows shares them.
+    """Slices made during one build, or for one run of checks.
 
-    A table may be written until its first copy is made, not after.
+    A table may be written until it is sliced for the first time, not after. `margin` is how much earlier than its first
+    reader the others are expected to ask for landed candles: finding late ones among all of them is what costs.
     """
 
-    def __init__(self, connection: duckdb.DuckDBPyConnection, stages: Mapping[str, Stage]) -> None:
+    def __init__(
+        self, connection: duckdb.DuckDBPyConnection, stages: Mapping[str, Stage], margin: timedelta = timedelta(0)
+    ) -> None:
         self._connection = connection
         self._stages = stages
-        self._made: dict[str, datetime] = {}
+        self._margin = margin
+        self._is_series: dict[str, bool] = {}
+        self._copied: dict[str, datetime] = {}
+        self._views: dict[tuple[str, datetime], str] = {}
 
     def since(self, table: str, at: datetime) -> str:
-        """Name of a copy of the rows of `table` that close at or after `at`; it may hold some earlier ones too.
+        """Name of what has the rows of `table` that close at or after `at`; it may have some earlier ones too.
 
         A table that is no series of rows with a close is read as it is.
         """
-        if not columns_of(self._connection, table).keys() >= SERIES_COLUMNS:
+        if table not in self._is_series:
+            self._is_series[table] = columns_of(self._connection, table).keys() >= SERIES_COLUMNS
+        if not self._is_series[table]:
             return table
-        made = self._made.get(table)
-        if made is None or made > at:
-            rows = self._late_rows(table, at)
-            self._connection.execute(f"create or replace temp table {_copy(table)} as {rows}", {"at": at})
-            self._made[table] = at
-        return f"temp.{_copy(table)}"
+        stage = self._stages.get(table)
+        if stage and stage.header.materialized == "view" and stage.header.span is not None:
+            # The database does not carry a bound through every join.
+            late = {name: self.since(name, at - stage.header.span) for name in stage.inputs}
+            return self._view(table, at, reading(stage.sql, stage.places, late))
+        if table == CANDLES and lies_in_files(self._connection, table):
+            # Their close is computed. A bound on what is stored spares the database from computing it for all rows.
+            bound = f"where opened_at >= {_literal(at - _LONGEST)}"
+            return self._view(table, at, f"{with_their_files(self._landed(at))} {bound}")
+        return self._copy(table, at, f"closed_at >= {_literal(at)}")
 
     def drop(self) -> None:
         """Give their memory back."""
-        for table in self._made:
-            self._connection.execute(f"drop table temp.{_copy(table)}")
-        self._made.clear()
+        for view in reversed(self._views.values()):
+            self._connection.execute(f"drop view {view}")
+        for table in self._copied:
+            self._connection.execute(f"drop table {_named(table)}")
+        self._views.clear()
+        self._copied.clear()
 
-    def _late_rows(self, table: str, at: datetime) -> str:
-        stage = self._stages.get(table)
-        if stage and stage.header.materialized == "view" and stage.header.span is not None:
-            # A view is computed from late rows of its inputs: the database does not carry a bound through every join.
-            earlier = at - stage.header.span
-            text = reading(stage.sql, stage.places, {name: self.since(name, earlier) for name in stage.inputs})
-            return f"select * from (\n{text}\n) where closed_at >= $at"
-        if table == CANDLES:
-            # Its close is computed. A bound on what is stored spares the database from computing it for all rows.
-            bound = f"opened_at >= make_timestamptz(epoch_us($at::timestamptz) - {_LONGEST_US})"
-            return f"select * from {table} where {bound} and closed_at >= $at"
-        return f"select * from {table} where closed_at >= $at"
+    def _landed(self, at: datetime) -> str:
+        """A copy of `raw.candle_rows`, of those that close late."""
+        if ROWS in self._copied and self._copied[ROWS] <= at:
+            return _named(ROWS)
+        at -= self._margin
+        bound = f"opened_at >= {_literal(at - _LONGEST)}"
+        if self._margin:  # days of candles, of many files
+            return self._copy(ROWS, at, bound)
+        # All files of a first load reach to its end, so candles of its last day lie all over the table. Two columns of
+        # them tell which close late, and most often it is those of the newest files alone.
+        row = self._connection.execute(
+            f"""
+            select min(file_id) from {ROWS} join raw.files using (file_id)
+            where {bound} and epoch_us(opened_at) + candle_us >= epoch_us({_literal(at)})
+            """
+        ).fetchone()
+        assert row is not None
+        return self._copy(ROWS, at, f"{bound} and file_id >= {row[0] or 0}")
+
+    def _copy(self, table: str, at: datetime, bound: str) -> str:
+        name = _named(table)
+        if table not in self._copied or self._copied[table] > at:
+            self._copied[table] = at
+            self._connection.execute(
+                f"create or replace temp table {name.removeprefix('temp.')} as select * from {table} where {bound}"
+            )
+        return name
+
+    def _view(self, table: str, at: datetime, rows: str) -> str:
+        if (table, at) not in self._views:
+            name = f"{_named(table)}__{len(self._views)}"
+            self._connection.execute(
+                f"create or replace temp view {name.removeprefix('temp.')} as"
+                f" select * from (\n{rows}\n) where closed_at >= {_literal(at)}"
+            )
+            self._views[table, at] = name
+        return self._views[table, at]
 
 
 @contextmanager
@@ -100,5 +145,10 @@ def reading(sql: str, places: tuple[Input, ...], copies: Mapping[str, str]) -> s
     return text.decode()
 
 
-def _copy(table: str) -> str:
-    return f"slice__{table.replace('.', '__')}"
+def _named(table: str) -> str:
+    return f"temp.slice__{table.replace('.', '__')}"
+
+
+def _literal(at: datetime) -> str:
+    # A view takes no bound values.
+    return f"'{at.isoformat()}'::timestamptz"

@@ -51,8 +51,7 @@ def unchecked_since(
     connection: duckdb.DuckDBPyConnection, check: str, text: str, stages: frozenset[str]
 ) -> datetime | None:
     """Close from which on these stages hold rows that the check has not passed; None when it has to look at all."""
-    tables = ("meta.unchecked", "meta.checked", "meta.cleared")
-    if not all(ledger.kind_of(connection, table) for table in tables):
+    if not ledger.kinds(connection).keys() >= {"meta.unchecked", "meta.checked", "meta.cleared"}:
         return None
     known = connection.execute(
         "select count(*) from meta.checked join meta.cleared using (judged) where check_name = ? and text = ?",

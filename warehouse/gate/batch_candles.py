@@ -5,12 +5,12 @@ one new candle has nothing to compare it with. So the rows are, of each series:
 
 - the batch's own (`is_new`);
 - the validated ones that it leaves as they are, between its first and its last: with its own they are `is_within`;
-- the last validated one before its first and the first after its last, if at most `LENDING_DAYS` lie between. They only
-  lend their prices: no rule counts them, and a hole between them and the batch is no fault of the batch
-  (`marts.candle_gaps` lists it).
+- the first validated one after its last, if at most `LENDING_DAYS` lie between. No rule counts it: a hole before it is
+  no fault of the batch (`marts.candle_gaps` lists it).
 
-`previous_close` is of the row before, null at the start of a series, and `previous_opened_at` too if that row is
-within. A pair of rows is the batch's to answer for (`is_judged`) when one of the two is new.
+`previous_close` is of the row before, and `previous_opened_at` too if that row is within. To the first row of a series
+the last validated candle before it lends its close, if it is as near, and nothing else; `previous_close` is null where
+there is none. A pair of candles is the batch's to answer for (`is_judged`) when one of the two is new.
 """
 
 import duckdb
@@ -28,23 +28,27 @@ _NEW = f"""
     from raw.candle_rows join series_files using (file_id) where is_of_batch
 """
 
-_ALL_NEW = f"select *, true as is_new, true as is_within from ({_NEW})"
+_ALL_NEW = f"select *, true as is_new, true as is_within, null as lent_close from ({_NEW})"
 
-# Rows of other validated batches that the batch does not replace: those inside its spans and one beside each end.
-_KEPT = f"""
-    with new as ({_NEW}),
-    spans as (
+# Of each series the batch's first and last candle, and the validated one beside each, as near as `LENDING_DAYS`. This
+# looks at weeks of candles, but at two columns of them.
+_NEIGHBOURS = f"""
+    with spans as (
         select
             series_id,
             min(opened_at) as first_at,
             max(opened_at) as last_at,
             make_timestamptz(epoch_us(min(opened_at)) - {_LENDING_US}) as lent_from,
             make_timestamptz(epoch_us(max(opened_at)) + {_LENDING_US}) as lent_to
-        from new group by series_id
+        from raw.candle_rows join series_files using (file_id)
+        where is_of_batch
+        group by series_id
     ),
-    around as not materialized (
-        select {_VALUES}, first_at, last_at
-        from raw.candle_rows join series_files using (file_id) join spans using (series_id)
+    around as (
+        select spans.*, opened_at
+        from spans
+        join series_files using (series_id)
+        join raw.candle_rows using (file_id)
         where not is_of_batch and opened_at between lent_from and lent_to and opened_at between $lent_from and $lent_to
     ),
     lenders as (
@@ -53,16 +57,33 @@ _KEPT = f"""
             max(opened_at) filter (opened_at < first_at) as lender_before,
             min(opened_at) filter (opened_at > last_at) as lender_after
         from around group by series_id
-    ),
+    )
+    select series_id, first_at, last_at, lender_before, lender_after from spans left join lenders using (series_id)
+"""
+
+# Rows of other validated batches that the batch does not replace: those inside its spans and one after each.
+_KEPT = f"""
+    with new as ({_NEW}),
     beside as (
         select {_VALUES}, false as is_new, opened_at between first_at and last_at as is_within
-        from around join lenders using (series_id)
-        where opened_at between first_at and last_at or opened_at in (lender_before, lender_after)
+        from raw.candle_rows join series_files using (file_id) join neighbours using (series_id)
+        where not is_of_batch
+            and (opened_at between first_at and last_at or opened_at = lender_after)
+            and opened_at between $first_at and $last_at
         qualify row_number() over (partition by series_id, opened_at order by file_id desc) = 1
+    ),
+    lent as (
+        select series_id, arg_max(close, file_id) as lent_close
+        from raw.candle_rows join series_files using (file_id) join neighbours using (series_id)
+        where not is_of_batch and opened_at = lender_before and opened_at between $first_lent_at and $last_lent_at
+        group by series_id
+    ),
+    rows as (
+        select *, true as is_new, true as is_within from new
+        union all
+        from beside anti join new using (series_id, opened_at)
     )
-    select *, true as is_new, true as is_within from new
-    union all
-    from beside anti join new using (series_id, opened_at)
+    from rows left join lent using (series_id)
 """
 
 # A window without order takes the rows as they come, on one core: so there are as many as there are cores, each with
@@ -103,7 +124,7 @@ def take_batch_candles(connection: duckdb.DuckDBPyConnection, batch_id: str) -> 
         if is_alone:
             _sort_rows(connection, _ALL_NEW, {})
         else:
-            _sort_rows(connection, _KEPT, _lent_span(connection))
+            _sort_rows(connection, _KEPT, _take_neighbours(connection))
     # The names come last, so that a check carries them for its offenders only.
     connection.execute(
         """
@@ -120,7 +141,8 @@ def drop_batch_candles(connection: duckdb.DuckDBPyConnection) -> None:
         connection.execute(f"drop view temp.{view}")
     for table in ("series_files", "batch_files"):
         connection.execute(f"drop table temp.{table}")
-    connection.execute("drop table if exists temp.sorted_rows")
+    for table in ("neighbours", "sorted_rows"):
+        connection.execute(f"drop table if exists temp.{table}")
 
 
 def _take_series_files(connection: duckdb.DuckDBPyConnection) -> None:
@@ -171,8 +193,8 @@ def _is_in_order(connection: duckdb.DuckDBPyConnection) -> bool:
     )
 
 
-def _lent_span(connection: duckdb.DuckDBPyConnection) -> dict[str, object]:
-    """Where the rows of all series lie that `_KEPT` may want: two values, which the scan of `raw` can use."""
+def _take_neighbours(connection: duckdb.DuckDBPyConnection) -> dict[str, object]:
+    """Create `temp.neighbours`; between which times all of them lie: values, which the scans of `raw` can use."""
     row = connection.execute(
         f"""
         select make_timestamptz(epoch_us(min(opened_at)) - {_LENDING_US}),
@@ -181,7 +203,17 @@ def _lent_span(connection: duckdb.DuckDBPyConnection) -> dict[str, object]:
         """
     ).fetchone()
     assert row is not None
-    return {"lent_from": row[0], "lent_to": row[1]}
+    connection.execute(
+        f"create or replace temp table neighbours as {_NEIGHBOURS}", {"lent_from": row[0], "lent_to": row[1]}
+    )
+    row = connection.execute(
+        """
+        select min(first_at), max(greatest(last_at, lender_after)), min(lender_before), max(lender_before)
+        from temp.neighbours
+        """
+    ).fetchone()
+    assert row is not None
+    return dict(zip(("first_at", "last_at", "first_lent_at", "last_lent_at"), row, strict=True))
 
 
 def _sort_rows(connection: duckdb.DuckDBPyConnection, rows: str, given: dict[str, object]) -> None:
@@ -195,7 +227,7 @@ def _sort_rows(connection: duckdb.DuckDBPyConnection, rows: str, given: dict[str
         beside as (
             select
                 *,
-                series_id = lag(series_id) over () as has_previous,
+                coalesce(series_id = lag(series_id) over (), false) as has_previous,
                 lag(opened_at) over () as opened_before,
                 lag(close) over () as close_before,
                 lag(is_new) over () as was_new,
@@ -206,7 +238,7 @@ def _sort_rows(connection: duckdb.DuckDBPyConnection, rows: str, given: dict[str
             {_VALUES}, is_new, is_within,
             is_new or (has_previous and was_new) as is_judged,
             case when has_previous and was_within then opened_before end as previous_opened_at,
-            case when has_previous then close_before end as previous_close
+            if(has_previous, close_before, lent_close) as previous_close
         from beside
         """,
         given,

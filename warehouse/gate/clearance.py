@@ -45,7 +45,7 @@ def clear(connection: duckdb.DuckDBPyConnection) -> bool:
 
 def judged(connection: duckdb.DuckDBPyConnection) -> str | None:
     """Fingerprint of all that the checks look at, or None before the first build."""
-    if not (ledger.kind_of(connection, "meta.stages") and ledger.kind_of(connection, "raw.files")):
+    if not ledger.kinds(connection).keys() >= {"meta.stages", "raw.files"}:
         return None
     row = connection.execute(_JUDGED).fetchone()
     assert row is not None

@@ -8,6 +8,7 @@ import hashlib
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 from typing import Literal, Self
 
@@ -137,9 +138,11 @@ def _refusal(header: tuple[str, ...], line: str, name: str, columns: ColumnMap |
         missing = sorted(set(columns.named()) - set(header))
         asked = ", ".join(missing)
         return f"the column map asks for {asked}, but line 1 of {name} is {line[:200]!r}" if missing else ""
+    if not header:
+        return ""
     accepted = [OTHER_NAMES.get(field, set()) | {field} for field in FIELDS]
     fits = len(header) == len(FIELDS) and all(name in known for name, known in zip(header, accepted, strict=True))
-    if not header or fits:
+    if fits:
         return ""
     return (
         f"line 1 of {name}, {line[:200]!r}, is neither a candle nor a header of {', '.join(FIELDS)}; "
@@ -197,6 +200,7 @@ def _scan(path: Path, layout: Layout) -> tuple[str, int, bool, bool]:
     return digest.hexdigest(), lines + is_cut, is_plain, is_cut
 
 
+@cache
 def _kinds(delimiter: str) -> bytes:
     """A translation of bytes: every digit to 0, every byte that no plain file has to `_OTHER`."""
     kept = _PLAIN + delimiter.encode()

@@ -57,13 +57,20 @@ def read_files(connection: duckdb.DuckDBPyConnection, files: Sequence[Surveyed],
     """Fill `temp.sources`, `temp.incoming` and `temp.rejected` from `files`, all anew."""
     for statement in (*TABLES, *MACROS):
         connection.execute(statement)
-    sources = [
-        (file.file_id, file.source.name, str(file.source.path), file.source.instrument, file.source.timeframe,
-         TIMEFRAME_US[file.source.timeframe], fetched_us)
-        for file in files
-    ]  # fmt: skip
-    if sources:
-        connection.executemany("insert into sources values (?, ?, ?, ?, ?, ?, ?)", sources)
+    # One statement, not one per file.
+    connection.execute(
+        "insert into sources select unnest($ids::integer[]), unnest($names::varchar[]), unnest($paths::varchar[]),"
+        " unnest($instruments::varchar[]), unnest($timeframes::varchar[]), unnest($candles_us::bigint[]), $fetched_us",
+        {
+            "ids": [file.file_id for file in files],
+            "names": [file.source.name for file in files],
+            "paths": [str(file.source.path) for file in files],
+            "instruments": [file.source.instrument for file in files],
+            "timeframes": [file.source.timeframe for file in files],
+            "candles_us": [TIMEFRAME_US[file.source.timeframe] for file in files],
+            "fetched_us": fetched_us,
+        },
+    )
     plain = [file for file in files if file.survey.is_plain]
     for layout, alike in groupby(sorted(plain, key=_layout_order), key=lambda file: file.survey.layout):
         _read_fast(connection, layout, list(alike))
