@@ -14,11 +14,18 @@ from tasks.stages import build_all, check_all
 ROOT = Path(__file__).resolve().parents[2]
 
 
+def some_candles(sample: Path, folder: Path) -> Path:
+    """A file of the same name with the first three weeks: what is in a table does not change what it is."""
+    path = folder / sample.name
+    path.write_text("".join(sample.read_text(encoding="utf-8").splitlines(keepends=True)[:2_000]), encoding="utf-8")
+    return path
+
+
 @pytest.mark.xdist_group("heavy")
 def test_the_document_is_up_to_date(tmp_path, monkeypatch):
     monkeypatch.setenv("SLIPWAY_HOME", str(tmp_path))
     settings = load_settings("paper")
-    validate_batch(settings, land_archive(settings, settings.paths.sample / "XBTUSD_15.csv"))
+    validate_batch(settings, land_archive(settings, some_candles(settings.paths.sample / "XBTUSD_15.csv", tmp_path)))
     build_all(settings)
     check_all(settings, run="docs")
     publish(settings)

@@ -26,7 +26,7 @@ from ops.stack import Stack
 from trading.errors import CheckFailed, SetupFailed, WarehouseBusy
 from warehouse.connection import reading
 
-pytestmark = [pytest.mark.xdist_group("prefect"), pytest.mark.timeout(400)]
+pytestmark = [pytest.mark.xdist_group("prefect"), pytest.mark.timeout(1200)]
 
 ROWS = 3000  # of 15m candles: a month
 SANDBOX = Venue("sandbox", ("BTC/USD",), is_sandbox=True)
