@@ -5,7 +5,7 @@ import json
 import sys
 from pathlib import Path
 
-from benchmarks import engine, history, ingest, sandbox, trades
+from benchmarks import engine, history, ingest, sandbox, smc, trades
 from benchmarks.table import regressions, show, write
 from config.settings import load_settings
 
@@ -21,7 +21,14 @@ def main() -> int:
     parser.add_argument("--store", action="store_true", help="keep the ratios in benchmarks/stored.json")
     arguments = parser.parse_args()
     path = load_settings().paths.state / "bench.json"
-    rows = [*engine.measure(), *ingest.measure(), *history.measure(), *trades.measure(), *sandbox.measure()]
+    rows = [
+        *engine.measure(),
+        *smc.measure(),
+        *ingest.measure(),
+        *history.measure(),
+        *trades.measure(),
+        *sandbox.measure(),
+    ]
     write(rows, path)
     show(rows)
     measured = json.loads(path.read_text(encoding="utf-8"))

@@ -1,7 +1,7 @@
 """One source, two ways: the rules are plain Python, and numba can compile the very same functions.
 
-`rule`, `routine` and `story` mark functions as part of that source. They stay ordinary functions, and importing them
-costs nothing: numba (0.8 s) is loaded only by `teach_numba`, which whoever compiles calls first.
+`rule`, `on_records`, `routine` and `story` mark functions as part of that source. They stay ordinary functions, and
+importing them costs nothing: numba (0.8 s) is loaded only by `teach_numba`, which whoever compiles calls first.
 
 The rules change a value by naming what changes: `slot._replace(phase=Phase.OPEN, lots=lots)`. numba 0.68 lacks that
 method of a NamedTuple; it is added here through numba's public extension points, in the terms of its own tuples:
@@ -25,6 +25,14 @@ def rule(function: F) -> F:
     """
     _waiting.append((function, {"forceinline": True, "no_cfunc_wrapper": True, "_nrt": False}))
     return function
+
+
+def on_records(function: F) -> F:
+    """A rule that changes records where they lie: arrays of records and numbers in, numbers out.
+
+    Inlined like a rule; and since it neither makes nor keeps an array, there is nothing to count references of.
+    """
+    return rule(function)
 
 
 def routine(function: F) -> F:
