@@ -12,6 +12,7 @@ from tasks.catalog import (
     announce,
     build_all,
     check_all,
+    judge_left_over,
     note,
     publish,
     tell,
@@ -32,6 +33,9 @@ def transform(
         chain: Filled in by a trigger. Without it, nothing is started afterwards.
     """
     settings = load_settings(profile)
+    left_over = judge_left_over(settings)
+    for verdict in left_over:
+        tell(f"Batch {verdict.batch_id} had landed and was not judged. It is {verdict.state} now.")
     built = build_all(settings, mode)
     tell(f"Built {len(built.stages)} stages{'' if built.changed else ', none of them new'}.")
     checks = check_all(settings)
@@ -43,3 +47,5 @@ def transform(
         tell(f"Session {revised.session} used a candle that was revised since: {revised}.")
     if chain:
         announce(MARTS_BUILT, chain)
+    for verdict in left_over:
+        verdict.refuse_failed()

@@ -184,8 +184,9 @@ def log_path(state: Path, name: str) -> Path:
 
 
 def _with_server(stack: Stack, root: Path, state: Path, environment: Mapping[str, str], say: Say) -> Stack:
-    if theirs := environment.get("PREFECT_API_URL"):
-        return _with_their_server(stack, theirs.rstrip("/"))
+    theirs = environment.get("PREFECT_API_URL", "").rstrip("/")
+    if theirs and (stack.server is None or theirs != stack.api_url):  # `make run` tells people to export our own
+        return _with_their_server(stack, theirs)
     if stack.server is not None:
         _wait_for_server(stack, state, say)
         return stack

@@ -1,7 +1,7 @@
 """Candles from files into the warehouse: land, validate, publish. Each step is a unit of work of its own."""
 
 from collections.abc import Mapping
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 from config.settings import Settings
@@ -11,11 +11,13 @@ from warehouse import connection
 from warehouse.batches import BatchReport
 from warehouse.connection import PublishReport, unit_of_work
 from warehouse.gate import validation
-from warehouse.gate.suites import open_gate
+from warehouse.gate.suites import Gate, open_gate
 from warehouse.gate.validation import Verdict
-from warehouse.intake import landing
+from warehouse.intake import held, landing
 from warehouse.intake.archives import NothingToLand
 from warehouse.intake.layouts import ColumnMap
+
+LEFT_OVER_AFTER = timedelta(minutes=15)  # by then whoever landed a batch has judged it, or is gone
 
 
 def land_archive(settings: Settings, path: Path, columns: Mapping[str, str] | None = None) -> BatchReport:
@@ -62,16 +64,21 @@ def validate_batch(settings: Settings, batch: BatchReport) -> Verdict | None:
     """
     if batch.state != "landed":
         return None
-    gate = open_gate(settings.paths.state / "gx")  # takes seconds, so not while the build file is held
+    return _validated(settings, batch.batch_id, open_gate(settings.paths.state / "gx"))
+
+
+def judge_left_over(settings: Settings) -> tuple[Verdict, ...]:
+    """Put batches through their checks that landed a while ago and were not, because a kill or a restore came between.
+
+    Raises:
+        WarehouseBusy: another process held the build file for the whole bounded wait.
+    """
     with unit_of_work(settings.paths.build, **settings.warehouse.model_dump()) as warehouse:
-        return validation.validate(
-            warehouse,
-            batch.batch_id,
-            checks=settings.paths.sql / "checks" / "batches",
-            thresholds=settings.validation.model_dump(),
-            checked_at=datetime.now(UTC),
-            gate=gate,
-        )
+        left = held.left_unjudged(warehouse, datetime.now(UTC) - LEFT_OVER_AFTER)
+    if not left:
+        return ()
+    gate = open_gate(settings.paths.state / "gx")  # takes seconds, so not while the build file is held
+    return tuple(_validated(settings, batch_id, gate) for batch_id in left)
 
 
 def publish(settings: Settings) -> PublishReport:
@@ -89,6 +96,18 @@ def publish(settings: Settings) -> PublishReport:
         code_version=code_version(),
         **settings.warehouse.model_dump(),
     )
+
+
+def _validated(settings: Settings, batch_id: str, gate: Gate) -> Verdict:
+    with unit_of_work(settings.paths.build, **settings.warehouse.model_dump()) as warehouse:
+        return validation.validate(
+            warehouse,
+            batch_id,
+            checks=settings.paths.sql / "checks" / "batches",
+            thresholds=settings.validation.model_dump(),
+            checked_at=datetime.now(UTC),
+            gate=gate,
+        )
 
 
 def _landed(settings: Settings, path: Path, columns: Mapping[str, str] | None, *, is_inbox: bool) -> BatchReport:

@@ -115,6 +115,14 @@ def validate_batch(settings: Settings, batch: BatchReport) -> Verdict | None:
 
 
 @patiently
+def judge_left_over(settings: Settings) -> tuple[Verdict, ...]:
+    """Judge what landed a while ago and was not judged; hardly ever anything."""
+    from tasks import candles
+
+    return candles.judge_left_over(settings)
+
+
+@patiently
 def rebuild_archive(
     settings: Settings, path: Path, *, instrument: str | None, since: datetime | None, until: datetime | None
 ) -> Rebuilt:

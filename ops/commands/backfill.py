@@ -50,6 +50,10 @@ def _backfill(chosen: argparse.Namespace) -> int:
         if landed.is_earlier:  # what an earlier command had begun is done: now what this one was asked for
             failures = attempt(settings, request, watch=watch)
             landed = landed.followed_by(land(settings, request))
-    print("\n".join(landed.sentences) or "Nothing new: the warehouse holds all that had closed.")
-    raise_failures((*failures, *landed.failures), "landed")
+    failures = (*failures, *landed.failures)
+    if landed.sentences or not failures:
+        print("\n".join(landed.sentences) or "Nothing new: the warehouse holds all that had closed.")
+    if landed.has_news:
+        print("It is in the build file. `make run`, or the next `transform/build`, brings it to the tables.")
+    raise_failures(failures, "landed")
     return 0

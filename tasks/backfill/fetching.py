@@ -4,6 +4,7 @@ import asyncio
 import json
 from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager, suppress
+from datetime import UTC, datetime, timedelta
 
 from config.settings import Settings
 from exchange.kraken.budget import Budget
@@ -16,10 +17,13 @@ from tasks.backfill.planning import plan
 from tasks.backfill.request import Failure, Request, Target, targets
 from trading.errors import CheckFailed, ExchangeUnavailable, InputUnusable, SetupFailed, SlipwayError, WarehouseBusy
 from trading.ports import Clock
+from warehouse.connection import unit_of_work
+from warehouse.intake import held
 
 AT_ONCE = 16  # jobs: each has a file open, and waits for the venue most of the time
 QUARTER_S = 900
 LEFTOVER_S = 120  # of one run: what nobody asks for now must not hold up for hours what somebody does
+FURTHEST_AHEAD = timedelta(days=30)  # of a sandbox; a real venue may have been left alone for years
 SETTLING_S = 5  # how long the venue may take to show the last trade before a close
 FOR_LATER = (ExchangeUnavailable, WarehouseBusy)
 WORST_FIRST = (SetupFailed, CheckFailed, InputUnusable)
@@ -56,7 +60,7 @@ def raise_failures(failures: Sequence[Failure], done: str) -> None:
     for kind in (*FOR_LATER, *WORST_FIRST):
         if any(isinstance(each.error, kind) for each in failures):
             told = "\n".join(f"{each.title}: {each.error}" for each in failures)
-            raise kind(f"{len(failures)} of the jobs failed; all others were {done}.\n{told}")
+            raise kind(f"{len(failures)} of the jobs failed; whatever else was asked for is {done}.\n{told}")
     assert not failures, failures
 
 
@@ -84,11 +88,31 @@ async def _fetch_all(
     places, budget = asyncio.Semaphore(AT_ONCE), Budget(clock)
     async with PublicClient(urls_of(settings, request), budget, patience) as client:
         now_s = (await client.server_time()).unixtime
+        _refuse_other_market(settings, request, now_s)
         jobs, failures = plan(settings, request, wanted, (now_s - SETTLING_S) // QUARTER_S * QUARTER_S)
         board = Board(target.title for target, _ in jobs)
         async with _watched(lambda: Look(board.states(), budget.snapshot()), watch):
             ended = await asyncio.gather(*(_attempt(client, board, places, *each) for each in jobs))
     return [*failures, *(failure for failure in ended if failure)]
+
+
+def _refuse_other_market(settings: Settings, request: Request, now_s: int) -> None:
+    """Raise SetupFailed when a sandbox's clock is far ahead of what the warehouse holds of it.
+
+    Every sandbox is the same venue by its name. One that plays another year is another market, and years without a
+    candle would lie between the two.
+    """
+    if settings.venues[request.venue].addresses is None or not settings.paths.build.is_file():
+        return
+    with unit_of_work(settings.paths.build, **settings.warehouse.model_dump()) as warehouse:
+        told_last = held.told_last(warehouse, f"{request.venue}-")
+    now = datetime.fromtimestamp(now_s, UTC)
+    if told_last is not None and now - told_last > FURTHEST_AHEAD:
+        raise SetupFailed(
+            f"The sandbox's clock says {now:%Y-%m-%d %H:%M}, and this warehouse holds its market until "
+            f"{told_last:%Y-%m-%d %H:%M}: that is another market. Start the sandbox near there, with `slipway sandbox "
+            f"--start {told_last:%Y-%m-%d}`, or give this one a home of its own: SLIPWAY_HOME=<another folder>."
+        )
 
 
 @asynccontextmanager

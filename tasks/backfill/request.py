@@ -73,10 +73,12 @@ def request_of(
 
     Raises:
         SetupFailed: the venue is not known, not chosen, or another one than the warehouse's.
-        InputUnusable: a time without its zone.
+        InputUnusable: a time without its zone, or hours that are none.
     """
     if since is not None and since.tzinfo is None:
         raise InputUnusable(f"{since} may be any of a day's hours: say its time zone, as in 2023-01-31T00:00Z.")
+    if trades_hours is not None and trades_hours <= 0:
+        raise InputUnusable(f"Trades of the last {trades_hours} hours are none: say a number of hours above 0.")
     chosen = venue or held_venue(settings)
     if chosen is None:
         raise SetupFailed(f"No venue was chosen. {_how_to_choose(settings)}")

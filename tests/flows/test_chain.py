@@ -291,7 +291,8 @@ def test_a_killed_worker_is_noticed_and_start_brings_it_back_without_its_missed_
 
 def test_starting_what_already_runs_changes_nothing(slipway: Slipway) -> None:
     said: list[str] = []
-    assert stack.start(ROOT, slipway.state, slipway.environment, said.append) == slipway.up
+    exported = {**slipway.environment, "PREFECT_API_URL": slipway.up.api_url}  # as `make run` tells people to
+    assert stack.start(ROOT, slipway.state, exported, said.append) == slipway.up
     assert said == []
 
 

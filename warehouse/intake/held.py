@@ -102,6 +102,25 @@ def unjudged(connection: Connection, source_prefix: str) -> list[Unjudged]:
     return [Unjudged(batch_id, Path(path)) for batch_id, path in rows]
 
 
+def left_unjudged(connection: Connection, before: datetime) -> list[str]:
+    """Ids of the batches, of any source, that landed before a time and were never judged."""
+    rows = connection.execute(
+        "select batch_id from raw.batches where state = 'landed' and fetched_at < ? order by fetched_at, batch_id",
+        [before],
+    ).fetchall()
+    return [batch_id for (batch_id,) in rows]
+
+
+def told_last(connection: Connection, source_prefix: str) -> datetime | None:
+    """Up to when some sources have told all there was, and were believed; None: they never told anything."""
+    row = connection.execute(
+        "select max(covers_until) from raw.files where state = 'validated' and starts_with(source, ?)", [source_prefix]
+    ).fetchone()
+    assert row is not None
+    at: datetime | None = row[0]
+    return at
+
+
 def sources(connection: Connection) -> set[str]:
     """Of everything that was landed, whoever told it."""
     rows = connection.execute(
