@@ -144,6 +144,19 @@ class Orchestrator:
             skipped += len(missed)
         return skipped
 
+    def end_lost_runs(self) -> int:
+        """Give up runs that wait for a process or run in one; return how many. For when no process of ours is left.
+
+        Each holds the one place that its deployment has, so the next run would wait for it.
+        """
+        asked = {"flow_runs": {"state": {"type": {"any_": ["PENDING", "RUNNING"]}}}, "limit": PAGE}
+        message = "Its process ended with the worker; the next run does the work."
+        state = {"type": "CRASHED", "name": "Lost", "message": message}
+        lost = self._ask("POST", "/flow_runs/filter", asked)
+        for found in lost:
+            self._ask("POST", f"/flow_runs/{found['id']}/set_state", {"state": state, "force": True})
+        return len(lost)
+
     def forget_runs(self, tag: str, before: datetime) -> int:
         """Delete runs with this tag that should have started before `before` and don't run; return how many.
 

@@ -79,6 +79,8 @@ def start(root: Path, state: Path, environment: Mapping[str, str], say: Say) -> 
             stack = _with_server(stack, root, state, environment, say)
             with Orchestrator(stack.api_url) as server:
                 server.ensure_process_pool(POOL)
+                if before is None and stack.server is not None and (lost := server.end_lost_runs()):
+                    say(f"{lost} run(s) ended with the processes of the last time; the next ones do their work.")
                 if stack.worker is None and (skipped := server.skip_missed_runs(timedelta(minutes=2))):
                     runs = "1 scheduled run was" if skipped == 1 else f"{skipped} scheduled runs were"
                     say(f"{runs} missed while Slipway was stopped; the next one does the work.")
