@@ -9,7 +9,6 @@ candle and are no part of it.
 import json
 import resource
 import shutil
-import subprocess
 import sys
 import time
 from collections.abc import Iterator
@@ -20,9 +19,9 @@ from pathlib import Path
 import duckdb
 import polars as pl
 
-from benchmarks.ingest import candles
+from benchmarks.ingest import candles, in_process
 from benchmarks.table import Row, against, alone
-from config.settings import ROOT, load_settings
+from config.settings import load_settings
 from warehouse.builds import Mode, build
 from warehouse.checks import refuse_failed, run_checks
 from warehouse.connection import publish, unit_of_work
@@ -79,16 +78,10 @@ def measure() -> list[Row]:
 
 
 def _in_process(side: str, instruments: int) -> dict[str, float]:
-    """Run one side in a fresh process, so that its memory is its own."""
     folder = load_settings().paths.state / "bench" / f"history-{instruments}x{CANDLES}"
     if not folder.is_dir():
         write_archive(folder, instruments)
-    answer = subprocess.run(
-        [sys.executable, "-m", "benchmarks.history", side, str(folder)],
-        capture_output=True, text=True, check=True, cwd=ROOT,
-    )  # fmt: skip
-    measured: dict[str, float] = json.loads(answer.stdout.splitlines()[-1])
-    return measured
+    return in_process("benchmarks.history", side, folder)
 
 
 def write_archive(folder: Path, instruments: int) -> None:

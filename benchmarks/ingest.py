@@ -34,6 +34,7 @@ INSTRUMENTS = 20
 CANDLES = 250_000  # of each: seven years of 15m
 DECIMALS = (1, 2, 2, 3, 5)
 ROUNDS = 2
+MODULE = "benchmarks.ingest"
 STAGES = (
     "staging.stg_kraken__believed",
     "staging.stg_kraken__candles",
@@ -50,7 +51,7 @@ def measure() -> list[Row]:
     if not folder.is_dir():
         write_archive(folder)
     floors, ours = zip(
-        *((_in_process("floor", folder), _in_process("ours", folder)) for _ in range(ROUNDS)), strict=True
+        *((in_process(MODULE, "floor", folder), in_process(MODULE, "ours", folder)) for _ in range(ROUNDS)), strict=True
     )
     fastest, floor = (min(runs, key=lambda run: run["seconds"]) for runs in (ours, floors))
     name = f"archive to published, validated warehouse, {INSTRUMENTS * CANDLES / 1e6:g}M candles"
@@ -101,12 +102,11 @@ def candles(number: int, count: int) -> pl.DataFrame:
     )
 
 
-def _in_process(name: str, folder: Path) -> dict[str, float]:
-    """Run one side in a fresh process, so that its memory is its own."""
+def in_process(module: str, side: str, folder: Path) -> dict[str, float]:
+    """Run one side of a benchmark in a fresh process, so that its memory is its own."""
     answer = subprocess.run(
-        [sys.executable, "-m", "benchmarks.ingest", name, str(folder)],
-        capture_output=True, text=True, check=True, cwd=ROOT,
-    )  # fmt: skip
+        [sys.executable, "-m", module, side, str(folder)], capture_output=True, text=True, check=True, cwd=ROOT
+    )
     measured: dict[str, float] = json.loads(answer.stdout.splitlines()[-1])
     return measured
 

@@ -6,7 +6,6 @@ Source: https://support.kraken.com/articles/360047543791-downloadable-historical
 A trade that can't be read would make a wrong candle, so a file is used as a whole or not at all.
 """
 
-import re
 from collections.abc import Iterator, Sequence
 from datetime import UTC, datetime
 from decimal import Decimal, InvalidOperation
@@ -162,10 +161,10 @@ def _ends_of(file: TradeFile) -> tuple[int, int]:
             raise InputUnusable(f"{file.name} is empty.")
         lines.seek(max(0, file.path.stat().st_size - 4_096))
         last = lines.read().rstrip(b"\r\n").rpartition(b"\n")[2]
-    found = [re.match(r"\d+(\.\d+)?(?=,)", line.decode("utf-8", "replace")) for line in (first, last)]
-    if not all(found):
+    ends = [line.decode("utf-8", "replace") for line in (first, last)]
+    if not all(map(_is_trade, ends)):
         raise _bad_line(file)
-    first_ns, last_ns = (int(Decimal(match.group()) * SECOND_NS) for match in found if match)
+    first_ns, last_ns = (int(Decimal(line.partition(",")[0]) * SECOND_NS) for line in ends)
     return first_ns, last_ns
 
 

@@ -58,9 +58,12 @@ def rebuild_archive(
         refused += (f"{each.name}: {each.reason}" for each in archive.unusable)
         for pair, files in groupby(sorted(archive.files, key=attrgetter("instrument")), attrgetter("instrument")):
             try:
-                batches.append(_land(settings, pair, [TradeFile(each.name, each.path) for each in files], since, until))
+                batch = _land(settings, pair, [TradeFile(each.name, each.path) for each in files], since, until)
             except (InputUnusable, CheckFailed) as error:
                 refused.append(f"{pair}: {error}")
+            else:
+                batches.append(batch)
+                refused += map(str, batch.refusals)
     return Rebuilt(tuple(batches), archive.skipped, tuple(refused))
 
 

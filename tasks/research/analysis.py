@@ -13,12 +13,13 @@ from config.settings import Settings
 from exchange.simulator import Signal
 from reports.model import metrics_of
 from tasks.backtests import simulated
-from tasks.market import load_history
+from tasks.market import History, load_history
 from trading.errors import InputUnusable
 from trading.metrics import Metrics
 from warehouse.grammar.lint import series_columns_bound
 from warehouse.grammar.parameters import Value
 from warehouse.replay import Span, read_candles
+from warehouse.schema import TIMEFRAME_US
 from warehouse.strategies.loading import Strategy, load_strategy
 from warehouse.strategies.running import publication
 from warehouse.strategies.trials import (
@@ -30,7 +31,6 @@ from warehouse.strategies.trials import (
     warm_up_offenders,
 )
 
-TIMEFRAMES = ("15m", "1h", "4h", "1d")
 CUTS = 24
 STARTS = 3
 SEED = 20_231
@@ -87,7 +87,8 @@ def check_strategy(
     strategy = load_strategy(strategy_sql, parameters)
     names, frame = instruments or settings.strategy.instruments, timeframe or settings.strategy.timeframe
     candles = _candles(settings, strategy, names, frame)
-    cuts = _cuts(settings, strategy, names, frame, candles)
+    history = load_history(settings, strategy, instruments=names, timeframe=frame)
+    cuts = _cuts(history)
     starts = _starts(candles, strategy)
     say(f"Look-ahead: {len(cuts)} times the candles end earlier.")
     ahead = first_offence(look_ahead_offenders(strategy, candles, cuts))
@@ -100,34 +101,30 @@ def check_strategy(
         Tried("Lookback", "its lookback gives the signals of all history", len(cuts), back),
         Tried("Warm-up", f"after {settling(strategy):,} candles the beginning is forgotten", len(starts), warm),
     )
-    return Findings(strategy.name, len(candles), tried, tuple(_variations(settings, strategy, names, frame, say)))
+    return Findings(strategy.name, len(candles), tried, tuple(_variations(settings, strategy, history, say)))
 
 
 def _candles(settings: Settings, strategy: Strategy, names: tuple[str, ...], timeframe: str) -> pl.DataFrame:
     """All that the strategy may read: other timeframes too, unless its text keeps them apart."""
     is_bound = "timeframe" in series_columns_bound(strategy.sql, strategy.file)
     with publication(settings.paths.published) as connection:
-        candles = read_candles(connection, Span(names, (timeframe,) if is_bound else TIMEFRAMES))
+        candles = read_candles(connection, Span(names, (timeframe,) if is_bound else tuple(TIMEFRAME_US)))
     if candles.is_empty():
         raise InputUnusable(f"There are no published {timeframe} candles of {', '.join(names)} to try it on.")
     return candles
 
 
-def _cuts(
-    settings: Settings, strategy: Strategy, names: tuple[str, ...], timeframe: str, candles: pl.DataFrame
-) -> list[datetime]:
-    """Half of them at closes with a signal, half at any; the same each time."""
-    history = load_history(settings, strategy, instruments=names, timeframe=timeframe)
+def _cuts(history: History) -> list[datetime]:
+    """Half of them at closes with a signal, half at any other; the same each time."""
     chance = random.Random(SEED)  # noqa: S311  # nobody gains by guessing it
-    closes = candles.filter(pl.col("timeframe") == timeframe)["closed_at"].unique().sort().to_list()
+    closes = history.candles["closed_at"].unique().sort().to_list()
     signalled = set(history.market.signals[:, Signal._fields.index("signal_at")].tolist())
-    at_signals = [close for close in closes if round(close.timestamp() * 1e6) in signalled]
-    chosen = {*_some(chance, at_signals, CUTS // 2), *_some(chance, closes, CUTS // 2)}
-    return sorted(chosen)
+    chosen = set(_some(chance, [close for close in closes if round(close.timestamp() * 1e6) in signalled]))
+    return sorted(chosen.union(_some(chance, [close for close in closes if close not in chosen])))
 
 
-def _some(chance: random.Random, closes: list[datetime], count: int) -> Iterable[datetime]:
-    return chance.sample(closes, min(count, len(closes)))
+def _some(chance: random.Random, closes: list[datetime]) -> Iterable[datetime]:
+    return chance.sample(closes, min(CUTS // 2, len(closes)))
 
 
 def _starts(candles: pl.DataFrame, strategy: Strategy) -> list[datetime]:
@@ -139,20 +136,20 @@ def _starts(candles: pl.DataFrame, strategy: Strategy) -> list[datetime]:
 
 
 def _variations(
-    settings: Settings, strategy: Strategy, names: tuple[str, ...], timeframe: str, say: Callable[[str], None]
+    settings: Settings, strategy: Strategy, history: History, say: Callable[[str], None]
 ) -> Iterable[Varied]:
     say("Sensitivity: backtests with every number a tenth and a fifth lower and higher.")
-    yield Varied("", "", _metrics(settings, strategy, names, timeframe))
+    yield Varied("", "", _metrics(settings, history))
     for name, value in strategy.values.items():
         if isinstance(value, bool | str):
             continue
         near = {round(value * step) if isinstance(value, int) else value * step for step in STEPS}
         for other in sorted(near - {value}):
             varied = replace(strategy, values={**strategy.values, name: other})
-            yield Varied(name, other, _metrics(settings, varied, names, timeframe))
+            others = load_history(settings, varied, instruments=history.instruments, timeframe=history.timeframe)
+            yield Varied(name, other, _metrics(settings, others))
 
 
-def _metrics(settings: Settings, strategy: Strategy, names: tuple[str, ...], timeframe: str) -> Metrics:
-    history = load_history(settings, strategy, instruments=names, timeframe=timeframe)
+def _metrics(settings: Settings, history: History) -> Metrics:
     run = simulated(history, settings)
     return metrics_of(run.trades, run.equity, float(settings.risk.starting_cash_usd))

@@ -64,6 +64,13 @@ def test_an_archive_that_comes_again_lands_nothing(settings, archive):
     assert (again.already_landed, again.batch_id) == (True, first.batch_id)
 
 
+def test_candles_that_the_warehouse_can_not_hold_are_named(settings, tmp_path):
+    path = tmp_path / "XBTUSD.csv"
+    path.write_text("".join(f"{MIDNIGHT + s},2e8,1\n" for s in range(0, 86_400, 450)))
+    with pytest.raises(InputUnusable, match=r"XBTUSD_15\.csv"):
+        rebuild_archive(settings, path, **WHOLE).raise_refused()
+
+
 def test_a_file_whose_name_states_no_pair_takes_the_stated_one(settings, tmp_path):
     path = tmp_path / "mine.csv"
     path.write_text("".join(f"{MIDNIGHT + s},100,1\n" for s in range(0, 3_601, 900)))

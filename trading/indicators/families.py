@@ -11,9 +11,10 @@ import numpy as np
 from numpy.lib.stride_tricks import sliding_window_view
 from numpy.typing import NDArray
 
+from trading.model import DAY_US
+
 Prices = NDArray[np.float64]
 
-DAY_US = 86_400_000_000
 LONGEST = 10_000  # candles; a longer period is a slip of the keyboard
 RANKED_AT_ONCE = 100_000  # rows of windows in memory
 

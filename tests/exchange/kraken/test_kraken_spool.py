@@ -107,6 +107,7 @@ FILLS_THE_DISK = """
 import resource, signal, sys
 from pathlib import Path
 from exchange.kraken.spool import Job, Row, Spool
+from trading.errors import SetupFailed
 
 signal.signal(signal.SIGXFSZ, signal.SIG_IGN)  # writing past the limit is an error then, as on a full disk
 with Spool(Path(sys.argv[1]), Job("ohlc", "BTC/USD", {"BTC/USD 15m": 0}, 7200)) as spool:
@@ -114,7 +115,7 @@ with Spool(Path(sys.argv[1]), Job("ohlc", "BTC/USD", {"BTC/USD 15m": 0}, 7200)) 
     resource.setrlimit(resource.RLIMIT_FSIZE, (60_000, resource.RLIM_INFINITY))
     try:
         spool.keep((Row("BTC/USD", "15m", 900 * n, "1" * 200, "1", "1", "1", "1", 1) for n in range(1, 2000)), {})
-    except Exception as error:
+    except SetupFailed as error:
         print(type(error).__name__, error)
 """
 

@@ -113,7 +113,7 @@ def test_a_line_that_is_no_trade_is_named(tmp_path, line):
 
 
 def test_numbers_may_be_written_with_an_exponent(tmp_path):
-    lines = [f"{MIDNIGHT + s},1e2,1E-8" for s in (0, 900, 1_800)]
+    lines = [f"{seconds},1e2,1E-8" for seconds in ("1.7002656e9", MIDNIGHT + 900, MIDNIGHT + 1_800)]
     made = candles([written(tmp_path, "XBTUSD.csv", lines)])
     assert made.select("open", "volume").rows() == [(Decimal(100), Decimal("1e-8"))] * 2
 
