@@ -4,7 +4,10 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 
 from config.settings import Settings
+from exchange.compiling import compiled_when_called, machine_code_in
 from trading.errors import CheckFailed
+from trading.smc.kernel import advance
+from trading.smc.layout import Kernel
 from warehouse.builds import BuildReport, Mode, StageResult, build
 from warehouse.checks import CheckResult, refuse_failed, run_checks
 from warehouse.connection import unit_of_work
@@ -32,6 +35,11 @@ class StagesReport:
         return sum(stage.rows for stage in self.stages if is_strategy(stage.name.rpartition(".")[2]))
 
 
+def smc_kernel(settings: Settings) -> Kernel:
+    """The kernel of Smart Money Concepts as machine code."""
+    return compiled_when_called(advance, machine_code_in(settings.paths.state))
+
+
 def build_all(settings: Settings, mode: Mode = "incremental") -> StagesReport:
     """Bring every table under `sql/` up to date in the build file, in one unit of work.
 
@@ -40,7 +48,7 @@ def build_all(settings: Settings, mode: Mode = "incremental") -> StagesReport:
         CheckFailed: a key is not unique, or a signal can't be traded; nothing was built.
         WarehouseBusy: another process held the build file for the whole bounded wait.
     """
-    stages = load_stages(settings.paths.sql)
+    stages = load_stages(settings.paths.sql, smc_kernel(settings))
     with unit_of_work(settings.paths.build, **settings.warehouse.model_dump()) as connection:
         report: BuildReport = build(connection, stages, mode)
     return StagesReport(report.stages, report.dropped, report.changed)
