@@ -88,7 +88,7 @@ def write_smc(
     frames = []
     for folded in _folded(connection, kernel, states.newest(connection, series_in(connection, since))):
         closed_at = pl.Series(folded.closed_us, dtype=pl.Int64)
-        frames.append(_of_series(_frame(folded.rows, Row).with_columns(closed_at=closed_at), folded.series, since))
+        frames.append(_of_series(frame_of(folded.rows, Row).with_columns(closed_at=closed_at), folded.series, since))
         kept += folded.standings[1:]
         _insert(connection, table, columns, frames)
     _insert(connection, table, columns, frames, least=1)
@@ -118,18 +118,22 @@ def write_zones(
     for folded in _folded(connection, kernel, before):
         zones = np.concatenate([folded.ended, open_zones(folded.newest.state)])
         closed_at = pl.when(pl.col("ended_at") > 0).then("ended_at").otherwise(microseconds(FOREVER))
-        frames.append(_of_series(_frame(zones, Zone).with_columns(closed_at=closed_at), folded.series, since))
+        frames.append(_of_series(frame_of(zones, Zone).with_columns(closed_at=closed_at), folded.series, since))
         _insert(connection, table, columns, frames)
     _insert(connection, table, columns, frames, least=1)
 
 
 def _create(connection: duckdb.DuckDBPyConnection, table: str, kind: TableKind, record: type) -> dict[str, str]:
     """The columns of the new table, with their types."""
-    columns = {"instrument": "varchar", "timeframe": "varchar", "closed_at": "timestamptz"}
-    columns |= {_called(name): _type_of(name, record) for name in record.__annotations__}
+    columns = {"instrument": "varchar", "timeframe": "varchar", "closed_at": "timestamptz", **types_of(record)}
     listed = ", ".join(f"{name} {kind}" for name, kind in columns.items())
     connection.execute(f"create or replace {kind} {table} ({listed})")
     return columns
+
+
+def types_of(record: type) -> dict[str, str]:
+    """Columns of a record, with their types in a table."""
+    return {_called(name): _type_of(name, record) for name in record.__annotations__}
 
 
 def _called(name: str) -> str:
@@ -176,8 +180,8 @@ def _cuts(seen: int, new: int) -> list[int]:
     return sorted({0, new, *(cut for cut in (last - EVERY, last) if 0 < cut < new)})
 
 
-def _frame(records: Records, record: type) -> pl.DataFrame:
-    """A column for each field; no price and no time are NULL."""
+def frame_of(records: Records, record: type) -> pl.DataFrame:
+    """A column for each field, times in µs; no price and no time are NULL."""
     frame = pl.DataFrame({name: records[name] for name in record.__annotations__}, nan_to_null=True)
     frame = frame.with_columns(pl.col(name).replace(0, None) for name in frame.columns if name.endswith("_at"))
     return _in_words(frame).rename({"id": "zone_id"}) if record is Zone else frame
