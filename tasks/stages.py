@@ -1,5 +1,6 @@
 """Stages and checks over the build file, in units of work: what the flows and the command line call."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
@@ -14,6 +15,7 @@ from warehouse.connection import unit_of_work
 from warehouse.gate.clearance import clear
 from warehouse.stages import load_stages
 from warehouse.strategies.contract import is_strategy
+from warehouse.strategies.rejections import count_rejections
 
 
 @dataclass(frozen=True)
@@ -23,6 +25,7 @@ class StagesReport:
     stages: tuple[StageResult, ...]
     dropped: tuple[str, ...]
     changed: bool
+    rejections: Mapping[str, Mapping[str, int]]  # strategy -> reason -> how many candidates, the most first
 
     @property
     def rows(self) -> dict[str, int]:
@@ -51,7 +54,8 @@ def build_all(settings: Settings, mode: Mode = "incremental") -> StagesReport:
     stages = load_stages(settings.paths.sql, smc_kernel(settings))
     with unit_of_work(settings.paths.build, **settings.warehouse.model_dump()) as connection:
         report: BuildReport = build(connection, stages, mode)
-    return StagesReport(report.stages, report.dropped, report.changed)
+        rejections = count_rejections(connection)
+    return StagesReport(report.stages, report.dropped, report.changed, rejections)
 
 
 def check_all(settings: Settings, *, run: str, touching: frozenset[str] | None = None) -> tuple[CheckResult, ...]:

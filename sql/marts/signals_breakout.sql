@@ -4,10 +4,10 @@
 -- key: instrument, timeframe, closed_at
 -- lookback: 201 candles
 -- needs: atr(14), adx(14)
--- param: range_candles integer = 48 in 2 .. 200
--- param: min_adx double = 20.0 in 0.0 .. 100.0
--- param: stop_atr double = 2.0 in 0.1 .. 20.0
--- param: target_atr double = 6.0 in 0.1 .. 100.0
+-- param: range_candles integer = 48 in 2 .. 200 -- whose highs and lows are the range
+-- param: min_adx double = 20.0 in 0.0 .. 100.0 -- strength of the trend that is wanted, 0 to 100
+-- param: stop_atr double = 2.0 in 0.1 .. 20.0 -- from the entry
+-- param: target_atr double = 6.0 in 0.1 .. 100.0 -- from the entry
 with
 
 candles as (

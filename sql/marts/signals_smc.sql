@@ -8,22 +8,22 @@
 -- lookback: 64 candles
 -- needs: ema(20), ema(50), ema(200), atr(14), volatility(14, 96)
 -- rejections: candidates
--- param: bias_period integer = 50 in 20, 50, 200
--- param: calmest double = 0.05 in 0.0 .. 1.0
--- param: wildest double = 0.95 in 0.0 .. 1.0
--- param: structure_weight double = 0.30 in 0.0 .. 1.0
--- param: confluence_weight double = 0.20 in 0.0 .. 1.0
--- param: fibonacci_weight double = 0.20 in 0.0 .. 1.0
--- param: regime_weight double = 0.15 in 0.0 .. 1.0
--- param: volume_weight double = 0.15 in 0.0 .. 1.0
--- param: min_score double = 0.5 in 0.0 .. 1.0
--- param: stop_buffer_atr double = 0.25 in 0.0 .. 2.0
--- param: narrowest_stop_atr double = 1.0 in 0.0 .. 10.0
--- param: widest_stop_atr double = 4.0 in 0.5 .. 20.0
--- param: target_1_r double = 1.0 in 0.5 .. 10.0
--- param: target_2_r double = 2.0 in 0.5 .. 10.0
--- param: target_3_r double = 4.0 in 0.5 .. 10.0
--- param: cooldown_candles integer = 16 in 0 .. 40
+-- param: bias_period integer = 50 in 20, 50, 200 -- average of days that the close must be beyond
+-- param: calmest double = 0.05 in 0.0 .. 1.0 -- share of the last 96 candles that were calmer, the least
+-- param: wildest double = 0.95 in 0.0 .. 1.0 -- the most of it
+-- param: structure_weight double = 0.30 in 0.0 .. 1.0 -- points if its own trend agrees
+-- param: confluence_weight double = 0.20 in 0.0 .. 1.0 -- points if block and gap meet, or stops were swept lately
+-- param: fibonacci_weight double = 0.20 in 0.0 .. 1.0 -- points if the close itself is in optimal trade entry
+-- param: regime_weight double = 0.15 in 0.0 .. 1.0 -- points if volatility is in its middle three fifths
+-- param: volume_weight double = 0.15 in 0.0 .. 1.0 -- points if volume is half of the recent most, or more
+-- param: min_score double = 0.5 in 0.0 .. 1.0 -- points that an entry needs
+-- param: stop_buffer_atr double = 0.25 in 0.0 .. 2.0 -- from the far side of the zone to the stop
+-- param: narrowest_stop_atr double = 1.0 in 0.0 .. 10.0 -- nearer is noise, and costs weigh too much
+-- param: widest_stop_atr double = 4.0 in 0.5 .. 20.0 -- farther is no stop
+-- param: target_1_r double = 1.0 in 0.5 .. 10.0 -- in distances to the stop
+-- param: target_2_r double = 2.0 in 0.5 .. 10.0 -- in distances to the stop
+-- param: target_3_r double = 4.0 in 0.5 .. 10.0 -- in distances to the stop
+-- param: cooldown_candles integer = 16 in 0 .. 40 -- after an entry on the same side
 with
 
 candles as (

@@ -73,7 +73,7 @@ def test_building_piece_by_piece_ends_where_building_all_ends(tmp_path_factory, 
 @pytest.mark.deep
 @pytest.mark.timeout(3000)
 @given(STEPS)
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=30, deadline=None)
 def test_building_many_pieces_ends_where_building_all_ends(tmp_path_factory, steps):
     compare_pieces_with_all(tmp_path_factory.mktemp("pieces"), steps)
 

@@ -41,6 +41,9 @@ _WORDS: dict[str, dict[int, str | None]] = {
 }
 
 
+_SMALL = frozenset({"trend", "bos", "choch", "session"})  # signs, and bits of a session; all else counts up
+
+
 class Folded(NamedTuple):
     """What the candles of one series came to, after those that were folded before."""
 
@@ -147,7 +150,7 @@ def _type_of(name: str, record: type) -> str:
         return "timestamptz"
     if record.__annotations__[name] is float:
         return "double"
-    return "bigint" if name == "id" else "tinyint"
+    return "tinyint" if name in _SMALL else "bigint"
 
 
 def _folded(connection: duckdb.DuckDBPyConnection, kernel: Kernel, standings: list[Standing]) -> Iterator[Folded]:

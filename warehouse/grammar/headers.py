@@ -34,6 +34,7 @@ class Header:
     materialized: Materialized = "table"
     rejections: str = ""  # the CTE whose rows are candidates, and say in `rejection` why they are no signals
     params: tuple[Param, ...] = ()
+    says: str = ""  # the prose among the fields, paragraphs apart by an empty line
 
 
 def parse_header(sql: str, file: str) -> Header:
@@ -67,6 +68,7 @@ def parse_header(sql: str, file: str) -> Header:
         materialized=_materialized(found.get("materialized", "table"), file),
         rejections=_rejections(found["rejections"], file) if "rejections" in found else "",
         params=tuple(params.values()),
+        says=_prose(sql, file),
     )
 
 
@@ -92,6 +94,11 @@ def _comment_lines(sql: str) -> list[str]:
             break
         lines.append(line)
     return lines
+
+
+def _prose(sql: str, file: str) -> str:
+    lines = [line.removeprefix("--").strip() for line in _comment_lines(sql) if not _field(line, file)[0]]
+    return "\n".join(lines).strip()
 
 
 def _field(line: str, place: str) -> tuple[str, str]:

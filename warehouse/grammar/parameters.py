@@ -26,6 +26,7 @@ class Param:
     default: Value
     choices: tuple[Value, ...] = ()  # the only values that make sense; empty: any
     between: tuple[float, float] | None = None  # the least and the most that does; both included
+    says: str = ""  # what it is, for a person
 
     @property
     def allowed(self) -> str:
@@ -43,20 +44,22 @@ class Param:
 
 
 def parse_param(text: str, place: str) -> Param:
-    """`stop_atr double = 2.0 in 0.5 .. 10.0` as a value; `place` is file and line.
+    """`stop_atr double = 2.0 in 0.5 .. 10.0 -- from the entry` as a value; `place` is file and line.
 
     Raises:
         InputUnusable: another form, an unknown type, or a default of another type or beyond what it says is allowed.
     """
-    match = _DECLARATION.fullmatch(text)
+    declaration, _, says = text.partition(" -- ")
+    match = _DECLARATION.fullmatch(declaration.strip())
     if match is None:
         raise InputUnusable(
             f"{place}: a parameter reads `-- param: stop_atr double = 2.0`, of type double, integer, boolean or "
-            f"varchar, and may go on with `in 0.5 .. 10.0` or `in 1.0, 2.0, 3.0`; this is `{text}`."
+            f"varchar, and may go on with `in 0.5 .. 10.0` or `in 1.0, 2.0, 3.0`, and with ` -- what it is`; this is "
+            f"`{text}`."
         )
     name, kind, default, allowed = match.groups()
     param_type: ParamType = kind  # type: ignore[assignment]  # the pattern lists the four
-    param = Param(name, param_type, "")
+    param = Param(name, param_type, "", says=says.strip())
     if allowed:
         param = _with_allowed(param, allowed, f"{place}: what {name} may be")
     return replace(param, default=_checked(param, default, f"{place}: the default of {name}"))

@@ -6,7 +6,10 @@ in `rejection`, or NULL. The same text with another last line gives those that w
 
 import re
 
+import duckdb
+
 from trading.errors import InputUnusable
+from warehouse import ledger
 
 ALL = "marts.signal_rejections"
 KEY = ("instrument", "timeframe", "closed_at", "side")
@@ -37,3 +40,16 @@ def all_rejections_sql(strategies: list[str]) -> str:
     return " union all by name ".join(
         f"select '{name}' as strategy, * from {table_of(f'marts.{name}')}" for name in names
     )
+
+
+def count_rejections(connection: duckdb.DuckDBPyConnection) -> dict[str, dict[str, int]]:
+    """By strategy and reason, the most frequent first. Empty where no strategy tells of them."""
+    if ledger.kind_of(connection, ALL) is None:
+        return {}
+    rows = connection.execute(
+        f"select strategy, rejection, count(*) as candidates from {ALL} group by all order by strategy, candidates desc"
+    ).fetchall()
+    counts: dict[str, dict[str, int]] = {}
+    for strategy, reason, candidates in rows:
+        counts.setdefault(strategy, {})[reason] = candidates
+    return counts
