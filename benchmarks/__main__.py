@@ -5,7 +5,7 @@ import json
 import sys
 from pathlib import Path
 
-from benchmarks import engine, history, ingest, sandbox, smc, trades
+from benchmarks import engine, history, ingest, sandbox, signals, smc, trades
 from benchmarks.table import regressions, show, write
 from config.settings import load_settings
 
@@ -24,6 +24,7 @@ def main() -> int:
     rows = [
         *engine.measure(),
         *smc.measure(),
+        *signals.measure(),
         *ingest.measure(),
         *history.measure(),
         *trades.measure(),

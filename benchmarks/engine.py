@@ -76,9 +76,9 @@ def processor_seconds(run: Callable[[], object]) -> float:
     return time.process_time() - start
 
 
-def random_walk(candles: int) -> tuple[Floats, Floats, Floats, Floats]:
+def random_walk(candles: int, seed: int = 20240607) -> tuple[Floats, Floats, Floats, Floats]:
     """Open, high, low, close of seeded geometric Brownian motion, 60 % a year, in whole ticks of 1 USD."""
-    steps = np.random.default_rng(20240607).standard_normal(candles * SUBSTEPS) * 0.6 / np.sqrt(365 * 24 * 60)
+    steps = np.random.default_rng(seed).standard_normal(candles * SUBSTEPS) * 0.6 / np.sqrt(365 * 24 * 60)
     path = 30_000 * np.exp(np.cumsum(steps)).reshape(candles, SUBSTEPS)
     close = np.maximum(np.rint(path[:, -1]), 1.0)
     opened = np.concatenate(([30_000.0], close[:-1]))

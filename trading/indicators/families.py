@@ -8,7 +8,6 @@ from collections.abc import Callable
 from typing import Any, NamedTuple
 
 import numpy as np
-from numpy.lib.stride_tricks import sliding_window_view
 from numpy.typing import NDArray
 
 from trading.model import DAY_US
@@ -16,7 +15,6 @@ from trading.model import DAY_US
 Prices = NDArray[np.float64]
 
 LONGEST = 10_000  # candles; a longer period is a slip of the keyboard
-RANKED_AT_ONCE = 100_000  # rows of windows in memory
 
 
 class Candles(NamedTuple):
@@ -158,12 +156,15 @@ def _vwap(candles: Candles) -> tuple[Prices, ...]:
 def _volatility(candles: Candles, period: int, window: int) -> tuple[Prices, ...]:
     """The regime: which share of the last `window` candles was no wilder than this one, by ATR over close."""
     relative = _talib().ATR(candles.high, candles.low, candles.close, period) / candles.close
+    first = period + window - 1
+    newest = relative[first:]
+    no_wilder = np.zeros(len(newest), np.uint32)
+    for back in range(
+        window
+    ):  # the whole series against itself shifted, which vectorizes; a window after the other not
+        no_wilder += relative[first - back : len(relative) - back] <= newest
     share = np.full_like(relative, np.nan)
-    windows = sliding_window_view(relative[period:], window)
-    for begin in range(0, len(windows), RANKED_AT_ONCE):
-        part = windows[begin : begin + RANKED_AT_ONCE]
-        place = begin + period + window - 1
-        share[place : place + len(part)] = (part <= part[:, -1:]).mean(axis=1)
+    share[first:] = no_wilder / window
     return (share,)
 
 

@@ -6,6 +6,8 @@ says nothing, NaN here and NULL in tables. After a long gap the series starts an
 candles from before and after a week of silence is the average of nothing.
 """
 
+from collections.abc import Iterable
+
 import numpy as np
 
 from trading.indicators.families import FAMILIES, Candles, Prices
@@ -16,8 +18,21 @@ LONGEST_GAP = 96  # missing candles in a row; with more of them a series starts 
 
 def calculate(need: Need, candles: Candles) -> dict[str, Prices]:
     """Values of one indicator at every candle, by column; NaN while it warms up."""
+    return calculate_all((need,), candles)
+
+
+def calculate_all(needs: Iterable[Need], candles: Candles) -> dict[str, Prices]:
+    """Values of several indicators, as `calculate` gives those of one."""
+    stretches = _stretches(candles)
+    values: dict[str, Prices] = {}
+    for need in needs:
+        values |= _between_gaps(need, candles, stretches)
+    return values
+
+
+def _between_gaps(need: Need, candles: Candles, stretches: list[tuple[int, int]]) -> dict[str, Prices]:
     values = {column: np.full(len(candles.close), np.nan) for column in need.columns}
-    for begin, end in _stretches(candles):
+    for begin, end in stretches:
         if end - begin <= need.warm_up:
             continue
         outputs = FAMILIES[need.name].calculate(candles.between(begin, end), *need.numbers)

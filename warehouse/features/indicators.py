@@ -17,7 +17,7 @@ import polars as pl
 from trading.indicators import families, needs, series
 from trading.indicators.families import Candles
 from trading.indicators.needs import Need, parse_need
-from trading.indicators.series import calculate
+from trading.indicators.series import calculate_all
 from warehouse.features import series as reading
 from warehouse.features.series import Bars, Span, microseconds, read_bars, series_in
 from warehouse.features.written import Kind, Written
@@ -84,6 +84,6 @@ def write_indicators(
 
 def _values(bars: Bars, timeframe: str, needs: tuple[Need, ...]) -> pl.DataFrame:
     candles = Candles(bars.opened_us, bars.high, bars.low, bars.close, bars.volume, TIMEFRAME_US[timeframe])
-    values = {column: told for need in needs for column, told in calculate(need, candles).items()}
+    values = calculate_all(needs, candles)
     # NaN is "still warming up"; in a table that is NULL, which no comparison mistakes for a number.
     return pl.DataFrame({"closed_us": bars.closed_us, **values}, nan_to_null=True)

@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 from trading.errors import InputUnusable
 from trading.indicators.families import Candles
 from trading.indicators.needs import Need
-from trading.indicators.series import calculate
+from trading.indicators.series import calculate_all
 from trading.smc.fold import fold
 from trading.smc.kernel import advance
 from trading.smc.layout import ROW, Kernel, Records, Row, Series, State
@@ -139,4 +139,4 @@ def live_signals(strategy: Strategy, candles: pl.DataFrame, kernel: Kernel = adv
 
 def _values(needs: Sequence[Need], bars: Bars, timeframe: str, kept: int) -> dict[str, NDArray[np.float64]]:
     candles = Candles(bars.opened_us, bars.high, bars.low, bars.close, bars.volume, TIMEFRAME_US[timeframe])
-    return {column: values[-kept:] for need in needs for column, values in calculate(need, candles).items()}
+    return {column: values[-kept:] for column, values in calculate_all(needs, candles).items()}
