@@ -40,7 +40,7 @@ if TYPE_CHECKING:
     from tasks.backfill.time_sales import Rebuilt
     from tasks.backtests import BacktestSummary
     from tasks.publication import JournalsReport
-    from tasks.revisions import Revised
+    from tasks.revisions.alerting import Revised
     from tasks.session import SessionSummary
     from tasks.stages import StagesReport
     from tasks.universe.discovery import DiscoveryReport
@@ -210,9 +210,9 @@ def check_all(settings: Settings) -> tuple[CheckResult, ...]:
 @patiently
 def alert_revised_decisions(settings: Settings) -> tuple[Revised, ...]:
     """Tell of candles that were revised after a session had decided upon them."""
-    from tasks import revisions
+    from tasks.revisions import alerting
 
-    return revisions.alert_revised_decisions(settings)
+    return alerting.alert_revised_decisions(settings)
 
 
 @patiently
