@@ -139,8 +139,12 @@ class Venue(Part):
 
 
 class Backfill(Part):
-    """What is fetched when nobody says it, and how much of what is held is fetched again."""
+    """What is fetched when nobody says it, and how much of what is held is fetched again.
 
+    `instruments` are fetched beside those that the settings describe; the name `universe` stands for its members.
+    """
+
+    instruments: tuple[str, ...]
     datasets: Annotated[tuple[Dataset, ...], Field(min_length=1)]
     overlap_candles: Annotated[int, Field(ge=0)]
 
