@@ -142,7 +142,7 @@ def chains_that_landed(slipway: Slipway) -> set[str]:
 
 def test_one_command_takes_candles_through_the_whole_chain(slipway: Slipway) -> None:
     assert slipway.code == 0, slipway.said
-    titles = ("land and validate", "backfill", "build and publish", "backtest", "paper session")
+    titles = ("land and validate", "universe", "backfill", "build and publish", "backtest", "paper session")
     assert [title for title in titles if f"{title}: done" not in slipway.said] == []
     assert "From files to fills: 6,000 rows landed" in slipway.said
     assert slipway.up.ui_url in slipway.said
@@ -151,6 +151,14 @@ def test_one_command_takes_candles_through_the_whole_chain(slipway: Slipway) -> 
     with reading(published) as warehouse:
         sessions = warehouse.execute("select count(distinct session), count(*) > 0 from marts.journal").fetchone()
     assert sessions == (1, True)
+
+
+def test_it_looks_at_the_markets_of_its_venue_and_publishes_them_with_the_candles(slipway: Slipway) -> None:
+    with reading(slipway.home / "warehouse" / "slipway.duckdb") as warehouse:
+        universe = warehouse.execute("select source, instrument, contract, is_member from marts.universe").fetchall()
+        listed = warehouse.execute("select market, instrument from marts.listings order by all").fetchall()
+    assert ("sandbox-rest", "BTC/USD", "PF_XBTUSD", True) in universe
+    assert {("spot", "BTC/USD"), ("futures", "PF_XBTUSD")} <= {*listed}
 
 
 def test_every_run_of_the_chain_carries_its_name(slipway: Slipway) -> None:
