@@ -15,6 +15,7 @@ from ops.clock import SystemClock
 from tasks.backfill.board import Board, Look, Watch, tell
 from tasks.backfill.planning import plan
 from tasks.backfill.request import Failure, Request, Target, targets
+from tasks.sandboxes.presence import refuse_ended
 from trading.errors import CheckFailed, ExchangeUnavailable, InputUnusable, SetupFailed, SlipwayError, WarehouseBusy
 from trading.ports import Clock
 from warehouse.connection import unit_of_work
@@ -65,7 +66,10 @@ def raise_failures(failures: Sequence[Failure], done: str) -> None:
 
 
 def urls_of(settings: Settings, request: Request) -> Urls:
-    """Where the venue is. Raises SetupFailed: no sandbox runs, or it has left something else than its addresses."""
+    """Where the venue is.
+
+    Raises SetupFailed: no sandbox runs, or one was killed and has left its addresses, or something else than those.
+    """
     venue = settings.venues[request.venue]
     if venue.spot_url is not None and venue.futures_url is not None:
         return Urls(venue.spot_url, venue.futures_url)
@@ -73,11 +77,13 @@ def urls_of(settings: Settings, request: Request) -> Urls:
     file = request.addresses or settings.paths.state / venue.addresses
     try:
         told = json.loads(file.read_text(encoding="utf-8"))
-        return Urls(told["spot_rest"], told["futures_rest"])
+        urls = Urls(told["spot_rest"], told["futures_rest"])
+        refuse_ended(urls.spot, file)
     except FileNotFoundError as error:
         raise SetupFailed(f"No sandbox is running: there is no {file}. `slipway sandbox` starts one.") from error
     except (ValueError, KeyError, TypeError) as error:
         raise SetupFailed(f"{file} holds no addresses of a sandbox: end it and start it again.") from error
+    return urls
 
 
 async def _fetch_all(

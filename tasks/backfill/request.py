@@ -9,6 +9,7 @@ from uuid import uuid4
 
 from config.settings import Dataset, Settings
 from exchange.kraken.symbols import archive_name, series_of_file
+from tasks.sandboxes.presence import is_running
 from trading.errors import InputUnusable, SetupFailed, SlipwayError
 from warehouse.connection import unit_of_work
 from warehouse.intake import held
@@ -147,7 +148,7 @@ def nothing_to_fetch(settings: Settings, venue: str | None) -> str:
     if chosen is None:
         return f"Nothing was fetched: no venue was chosen yet. {_how_to_choose(settings)}"
     addresses = settings.venues[chosen].addresses
-    if addresses is not None and not (settings.paths.state / addresses).is_file():
+    if addresses is not None and not is_running(settings.paths.state / addresses):
         return f"Nothing was fetched: the warehouse holds the market of a {chosen}, and none is running."
     return ""
 
