@@ -44,6 +44,8 @@ class Paths(Part):
     @model_validator(mode="after")
     def _anchored(self) -> Self:
         home = Path(os.environ.get("SLIPWAY_HOME") or ROOT).absolute()
+        if not home.is_dir() and (home.exists() or any(each.is_file() for each in home.parents)):
+            raise ValueError(f"SLIPWAY_HOME={home} is a file, or lies in one: name a folder, which need not exist yet")
         anchors = {"state": home, "published": home, "backups": home, "sql": ROOT, "sample": ROOT}
         for name, anchor in anchors.items():
             object.__setattr__(self, name, anchor / getattr(self, name))

@@ -110,8 +110,8 @@ def run(root: Path, state: Path, sample: Path, venue: Venue, *, version: str, en
 
 def refuse_full_disk(state: Path) -> None:
     """Refuse before a database has filled the last gigabyte."""
-    state.mkdir(parents=True, exist_ok=True)
-    free_gb = shutil.disk_usage(state).free / 1e9
+    standing = next(folder for folder in (state, *state.parents) if folder.exists())
+    free_gb = shutil.disk_usage(standing).free / 1e9
     if free_gb < NEEDED_GB:
         raise SetupFailed(
             f"Not enough disk space at {state}: {free_gb:.1f} GB are free, {NEEDED_GB:.0f} GB are needed."

@@ -79,7 +79,7 @@ def urls_of(settings: Settings, request: Request) -> Urls:
         told = json.loads(file.read_text(encoding="utf-8"))
         urls = Urls(told["spot_rest"], told["futures_rest"])
         refuse_ended(urls.spot, file)
-    except FileNotFoundError as error:
+    except (FileNotFoundError, NotADirectoryError) as error:
         raise SetupFailed(f"No sandbox is running: there is no {file}. `slipway sandbox` starts one.") from error
     except (ValueError, KeyError, TypeError) as error:
         raise SetupFailed(f"{file} holds no addresses of a sandbox: end it and start it again.") from error

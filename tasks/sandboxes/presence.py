@@ -14,7 +14,7 @@ def is_running(file: Path) -> bool:
     """Whether there is such a file, and somebody listens where it says; of a file without addresses nobody can tell."""
     try:
         return is_listening(json.loads(file.read_text(encoding="utf-8"))["spot_rest"])
-    except FileNotFoundError:
+    except (FileNotFoundError, NotADirectoryError):
         return False
     except (ValueError, KeyError, TypeError):
         return True
