@@ -25,6 +25,7 @@ from prefect.runtime import flow_run
 from prefect.tasks import Task
 from prefect.utilities.callables import get_parameter_defaults
 
+from tasks.logs import leave_out_stacks
 from trading.errors import ExchangeUnavailable, WarehouseBusy
 
 if TYPE_CHECKING:
@@ -62,6 +63,8 @@ R = TypeVar("R")
 TEMPORARY = (WarehouseBusy, ExchangeUnavailable)  # nothing happened, and the same call may succeed later
 RETRY_DELAYS_S = [2.0, 10.0, 30.0]
 PROGRESS_EVERY_S = 3.0
+
+leave_out_stacks()  # here, since every flow imports this module, and Prefect nothing else of ours
 
 # What a finished flow tells the rest of the chain; prefect.yaml names the same events.
 CANDLES_LANDED: Final = "slipway.candles.landed"

@@ -50,6 +50,7 @@ def attempt(
 
     Raises:
         ExchangeUnavailable: the venue does not even say what time it is.
+        InputUnusable: all that is asked for is still to come.
         SetupFailed: it has no address.
     """
     wanted, failures = targets(settings, request)
@@ -94,12 +95,23 @@ async def _fetch_all(
     places, budget = asyncio.Semaphore(AT_ONCE), Budget(clock)
     async with PublicClient(urls_of(settings, request), budget, patience) as client:
         now_s = (await client.server_time()).unixtime
+        _refuse_future(request, now_s)
         _refuse_other_market(settings, request, now_s)
         jobs, failures = plan(settings, request, wanted, (now_s - SETTLING_S) // QUARTER_S * QUARTER_S)
         board = Board(target.title for target, _ in jobs)
         async with _watched(lambda: Look(board.states(), budget.snapshot()), watch):
             ended = await asyncio.gather(*(_attempt(client, board, places, *each) for each in jobs))
     return [*failures, *(failure for failure in ended if failure)]
+
+
+def _refuse_future(request: Request, now_s: int) -> None:
+    """Raise InputUnusable when all that is asked for is still to come, by the venue's clock."""
+    if request.since is not None and request.since.timestamp() >= now_s:
+        now = datetime.fromtimestamp(now_s, UTC)
+        raise InputUnusable(
+            f"There is nothing to fetch since {request.since.astimezone(UTC):%Y-%m-%d %H:%M} UTC: that is in the "
+            f"future of {request.venue}, whose clock says {now:%Y-%m-%d %H:%M}. Say an earlier time."
+        )
 
 
 def _refuse_other_market(settings: Settings, request: Request, now_s: int) -> None:

@@ -46,7 +46,7 @@ def test_a_foreseen_error_is_one_sentence_on_stderr_and_exit_code_1():
 COMMANDS = (
     ("run",), ("stop",), ("status",), ("backtest", "x.sql"), ("trade",), ("sql", "-c", "select 1"), ("sandbox",),
     ("check", "x.sql"), ("backup",), ("restore",), ("backfill", "--venue", "sandbox"), ("universe",),
-    ("audit", "verify"),
+    ("alerts",), ("audit", "verify"),
 )  # fmt: skip
 
 

@@ -260,6 +260,13 @@ def test_a_sandbox_that_is_not_there_is_named_with_its_command(settings: Setting
         fetch(settings, request_of(settings, venue="sandbox"))
 
 
+def test_a_time_that_is_still_to_come_is_refused_by_the_venues_clock(settings: Settings, venue: Running) -> None:
+    later = datetime(2026, 12, 24, tzinfo=UTC)
+    request = request_of(settings, venue="sandbox", since=later, addresses=venue.addresses)
+    with pytest.raises(InputUnusable, match=r"since 2026-12-24 00:00 UTC: that is in the future of sandbox, whose clo"):
+        fetch(settings, request, clock=HurriedClock())
+
+
 @pytest.fixture
 def killed(settings: Settings, tmp_path: Path) -> Path:
     """The addresses that a sandbox has left behind where the settings look for them: it had no time to remove them."""

@@ -155,7 +155,7 @@ def _survey(
             unusable.append(Unusable(source.name, source.path, f"It can't be read: {error.strerror or error}."))
             continue
         if seen is None:
-            empty.append(Unusable(source.name, source.path, "It is empty."))
+            empty.append(Unusable(source.name, source.path, f"{source.name} is empty: there is no candle in it."))
         else:
             files.append(Surveyed(first_id + len(files), source, seen))
     return files, empty, unusable
