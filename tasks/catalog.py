@@ -110,6 +110,14 @@ def land_inbox(settings: Settings, path: Path, columns: Mapping[str, str] | None
 
 
 @patiently
+def alert_unnamed(settings: Settings, path: Path, columns: Mapping[str, str] | None) -> tuple[str, ...]:
+    """Files of an inbox that nobody can read are alerted, and named."""
+    from tasks import candles
+
+    return candles.alert_unnamed(settings, path, columns)
+
+
+@patiently
 def validate_batch(settings: Settings, batch: BatchReport) -> Verdict | None:
     """The SQL checks and the Great Expectations gate; instruments that do not pass are refused."""
     from tasks import candles
