@@ -19,6 +19,6 @@ def _with_its_sentence(record: logging.LogRecord) -> bool:
     error = record.exc_info[1] if record.exc_info else None
     if isinstance(error, SlipwayError):
         sentence, said = f"{type(error).__name__}: {error}", record.getMessage()
-        record.msg = said.replace(repr(error), sentence) if repr(error) in said else f"{said}: {sentence}"
-        record.args, record.exc_info = (), None
+        told = said.replace(repr(error), sentence) if repr(error) in said else f"{said}: {sentence}"
+        vars(record).update(msg=told, args=(), exc_info=None)
     return True
