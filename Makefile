@@ -68,9 +68,10 @@ bench: ready  ## one table: ours, the floor, the ratio
 check-bench: ready  ## fail when a ratio is worse than the stored one by more than its tolerance
 	@$(BIN)/python -m benchmarks --check
 
-docs: ready  ## docs/warehouse.md and the table of docs/sandbox.md anew, then the tests of all documents
+docs: ready  ## docs/warehouse.md and the tables of docs/sandbox.md and docs/strategies.md anew, then the tests of all documents
 	@$(BIN)/python docs/tables.py
 	@$(BIN)/python docs/coverage.py
+	@$(BIN)/python docs/strategy_list.py
 	@$(BIN)/pytest -q tests/docs
 
 lock: ready  ## requirements.lock anew from pyproject.toml, with hashes and without addresses (needs uv)

@@ -11,17 +11,20 @@ from warehouse.stages import load_stages
 WRITTEN_BY_CODE = {
     "checks.results": "one row per check and run: SQL checks and Great Expectations",
     "features.indicators": "one row per closed candle; NULL while an indicator warms up",
+    "features.smc": "one row per closed candle: what [Smart Money Concepts](smc.md) say at its close",
     "marts.backtests": "one row per run; the same inputs give the same `run_id`",
     "marts.decisions": "one row per signal that a run saw, with the reason it was taken or not",
     "marts.equity": "one row per run and close",
     "marts.journal": "one row per row of a session's journal, hash chain included; one begun anew is `name@hash`",
     "marts.trades": "one row per trade of a run",
+    "marts.zones": "one row per [zone](smc.md): `closed_at` is its end, in the year 9999 while it is open",
     "meta.built": "one row: a hash of the validated files that the stages were built from",
     "meta.checked": "one row per check of rows alone: what it looked at when it last passed",
     "meta.cleared": "one row: a hash of what the checks passed; only that is published",
     "meta.files": "one row per file of candles, as the last build saw it: what is new since is told by it",
     "meta.publication": "one row: when this file was published, by which code",
     "meta.schema": "one row: the version of the tables that code writes",
+    "meta.smc_states": "up to three rows per series: where the fold of Smart Money Concepts stands; a cache",
     "meta.stages": "one row per stage: what it was made of when it was last built",
     "meta.unchecked": "one row per build and stage that it changed since the checks last passed, and since which close",
     "raw.asset_pairs": "one row per list and spot pair that the venue stated",
@@ -63,7 +66,7 @@ def document(published: Path, sql: Path) -> str:
         ).fetchall()
     lines = [PREFACE]
     for name in sorted({row[0] for row in columns}, key=lambda name: (not name.startswith("marts."), name)):
-        grain = grains.get(name) or WRITTEN_BY_CODE[name]
+        grain = WRITTEN_BY_CODE.get(name) or grains[name]
         lines += [f"## {name}", "", f"{grain[0].upper()}{grain[1:]}.", "", "| column | type |", "| --- | --- |"]
         lines += [f"| `{column}` | {kind.lower()} |" for table, column, kind in columns if table == name]
         lines.append("")

@@ -5,8 +5,10 @@ there: after a change of a rule it would go on with the old one. So each state o
 """
 
 import hashlib
+import os
 import platform
 from collections.abc import Callable
+from functools import wraps
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -29,6 +31,24 @@ def compiled(function: F, cache: Path | None) -> F:
         return numba.njit(cache=True)(function)  # type: ignore[no-any-return]
     finally:
         numba.config.CACHE_DIR = before
+
+
+def compiled_when_called(function: F, cache: Path | None) -> F:
+    """As `compiled`, but who never calls it does not wait for the compiler."""
+    made: list[F] = []
+
+    @wraps(function)
+    def call(*given: Any) -> Any:
+        if not made:
+            made.append(compiled(function, cache))
+        return made[0](*given)
+
+    return call  # type: ignore[return-value]  # it takes and gives what `function` does
+
+
+def machine_code_in(state: Path) -> Path:
+    """Where to keep it: with the checkout that it is made of, whoever's data it runs on; else under `state`."""
+    return ROOT / ".slipway" / "compiled" if os.access(ROOT, os.W_OK) else state / "compiled"
 
 
 def machine_code_name(compiler_version: str) -> str:

@@ -24,6 +24,7 @@ def backtest(
     parameters: dict[str, int | float | str] | None = None,
     profile: str = "paper",
     chain: str | None = None,
+    announces: bool = True,
 ) -> None:
     """Trade a strategy over the published candles; the result is a report, rows, and a page of this run.
 
@@ -36,6 +37,7 @@ def backtest(
         parameters: Values for the parameters that the strategy's header declares.
         profile: Settings, by the name of a file in config/.
         chain: Filled in by a trigger. Without it, nothing is started afterwards.
+        announces: Whether its end starts what comes next in the chain.
     """
     settings = load_settings(profile)
     run = run_backtest(
@@ -49,5 +51,5 @@ def backtest(
     )
     note(facts.of_backtest(run))
     show(f"backtest-{run.strategy}", run.page)
-    if chain:
+    if chain and announces:
         announce(BACKTEST_FINISHED, chain)

@@ -49,6 +49,7 @@ CHAIN = (
     Link("universe/discover", "universe", 600.0),
     Link("backfill/venue", "backfill", 600.0),
     Link("transform/build", "build and publish", 600.0),
+    Link("backtest/smc", "backtest of Smart Money", 600.0),
     Link("backtest/ema-cross", "backtest", 600.0),
     Link("trade/paper", "paper session", 600.0),
 )

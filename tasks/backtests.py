@@ -1,7 +1,6 @@
 """One strategy file over the published candles: simulated, measured, reported, stored."""
 
 import json
-import os
 import shlex
 import time
 from collections import Counter
@@ -14,7 +13,7 @@ import numpy as np
 import polars as pl
 
 from config.settings import ROOT, Settings
-from exchange.compiling import compiled
+from exchange.compiling import compiled, machine_code_in
 from exchange.contracts import MINUTE_US
 from exchange.simulator import Candle, Fill, Verdict, fold
 from reports.backtest import write_report
@@ -142,7 +141,7 @@ def run_backtest(
 def simulated(history: History, settings: Settings) -> Run:
     """Fold the decision function over the market, compiled, and turn its numbers into rows."""
     market = history.market
-    engine = compiled(fold, _machine_code(settings))
+    engine = compiled(fold, machine_code_in(settings.paths.state))
     began = time.perf_counter()
     _, fill_table, decisions, equity = engine(
         market.account, np.array(market.rules), market.costs, market.candles, market.signals
@@ -160,11 +159,6 @@ def simulated(history: History, settings: Settings) -> Run:
         decisions=decision_rows(verdicts, history.instruments),
         engine_seconds=engine_seconds,
     )
-
-
-def _machine_code(settings: Settings) -> Path:
-    """Where compiled rules are kept: with the checkout that they are made of, whoever's data they run on."""
-    return ROOT / ".slipway" / "compiled" if os.access(ROOT, os.W_OK) else settings.paths.state / "compiled"
 
 
 def _refuse_missing_build(build: Path) -> None:

@@ -6,7 +6,7 @@ from operator import add
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
     from datetime import datetime
     from decimal import Decimal
 
@@ -95,7 +95,7 @@ def of_build(built: StagesReport, checks: tuple[CheckResult, ...], published: Pu
     signals = {name.removeprefix("marts."): count for name, count in rows.items() if name.startswith("marts.signals_")}
     return {
         **{fact: f"{count:,}" for fact, count in known.items() if count is not None},
-        **{name: f"{count:,} signals" for name, count in signals.items()},
+        **{name: _signals(count, built.rejections.get(name, {})) for name, count in signals.items()},
         "stages": f"{len(built.stages)}, {changed} of them changed"
         if changed
         else f"{len(built.stages)}, none changed",
@@ -191,6 +191,11 @@ def _left_out(sentences: Sequence[str]) -> Facts:
     more = len(sentences) - SHOWN_LEFT_OUT
     told = [*sentences[:SHOWN_LEFT_OUT], *([f"… and {more} more"] if more > 0 else [])]
     return {"left out": "\n".join(told)} if told else {}
+
+
+def _signals(count: int, rejections: Mapping[str, int]) -> str:
+    reasons = [f"{candidates:,} not taken: {reason}" for reason, candidates in rejections.items()]
+    return "\n".join([f"{count:,} signals", *reasons])
 
 
 def _day(at: datetime) -> str:

@@ -1,16 +1,21 @@
 """Stages and checks over the build file, in units of work: what the flows and the command line call."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
 from config.settings import Settings
+from exchange.compiling import compiled_when_called, machine_code_in
 from trading.errors import CheckFailed
+from trading.smc.kernel import advance
+from trading.smc.layout import Kernel
 from warehouse.builds import BuildReport, Mode, StageResult, build
 from warehouse.checks import CheckResult, refuse_failed, run_checks
 from warehouse.connection import unit_of_work
 from warehouse.gate.clearance import clear
 from warehouse.stages import load_stages
 from warehouse.strategies.contract import is_strategy
+from warehouse.strategies.rejections import count_rejections
 
 
 @dataclass(frozen=True)
@@ -20,6 +25,7 @@ class StagesReport:
     stages: tuple[StageResult, ...]
     dropped: tuple[str, ...]
     changed: bool
+    rejections: Mapping[str, Mapping[str, int]]  # strategy -> reason -> how many candidates, the most first
 
     @property
     def rows(self) -> dict[str, int]:
@@ -32,6 +38,11 @@ class StagesReport:
         return sum(stage.rows for stage in self.stages if is_strategy(stage.name.rpartition(".")[2]))
 
 
+def smc_kernel(settings: Settings) -> Kernel:
+    """The kernel of Smart Money Concepts as machine code."""
+    return compiled_when_called(advance, machine_code_in(settings.paths.state))
+
+
 def build_all(settings: Settings, mode: Mode = "incremental") -> StagesReport:
     """Bring every table under `sql/` up to date in the build file, in one unit of work.
 
@@ -40,10 +51,11 @@ def build_all(settings: Settings, mode: Mode = "incremental") -> StagesReport:
         CheckFailed: a key is not unique, or a signal can't be traded; nothing was built.
         WarehouseBusy: another process held the build file for the whole bounded wait.
     """
-    stages = load_stages(settings.paths.sql)
+    stages = load_stages(settings.paths.sql, smc_kernel(settings))
     with unit_of_work(settings.paths.build, **settings.warehouse.model_dump()) as connection:
         report: BuildReport = build(connection, stages, mode)
-    return StagesReport(report.stages, report.dropped, report.changed)
+        rejections = count_rejections(connection)
+    return StagesReport(report.stages, report.dropped, report.changed, rejections)
 
 
 def check_all(settings: Settings, *, run: str, touching: frozenset[str] | None = None) -> tuple[CheckResult, ...]:

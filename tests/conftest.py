@@ -172,3 +172,22 @@ def make_channel() -> Iterator[Callable[[], Channel]]:
 @pytest.fixture
 def channel(make_channel: Callable[[], Channel]) -> Channel:
     return make_channel()
+
+
+@pytest.fixture(scope="session")
+def kernel() -> Callable[..., int]:
+    """Smart Money Concepts as machine code, kept where the engine's is. Made here: no test is charged with it."""
+    import numpy as np
+
+    from exchange.compiling import ROOT, compiled
+    from trading.smc.fold import fold
+    from trading.smc.kernel import advance
+    from trading.smc.layout import Series
+    from trading.smc.parameters import Parameters
+    from trading.smc.state import begin
+
+    function = compiled(advance, ROOT / ".slipway" / "compiled")
+    nothing = Series(np.empty(0, np.int64), *(np.empty(0),) * 5)
+    state = begin(Parameters(), 900_000_000)
+    function(state, nothing, *fold(state, nothing)[1:])
+    return function

@@ -21,7 +21,7 @@ from warehouse import ledger
 from warehouse.changes.slices import Slices, counted, reading
 from warehouse.changes.sources import candles_changed, lies_in_files
 from warehouse.changes.unchecked import note_changed
-from warehouse.features.indicators import write_indicators
+from warehouse.features.written import Kind as TableKind
 from warehouse.gate.clearance import note_built
 from warehouse.grammar.parameters import parameters_set
 from warehouse.increments import (
@@ -222,7 +222,7 @@ def _knows_its_reach(connection: duckdb.DuckDBPyConnection, stage: Stage) -> boo
     """Whether rows may change that close at or after a change of the inputs, or `reach` before it, and no others."""
     if stage.header.span is not None:
         return columns_of(connection, stage.name).keys() >= SERIES_COLUMNS
-    if stage.header.lookback is None and not stage.indicators:
+    if stage.header.lookback is None and not stage.written:
         return False
     # The candles before a close are counted in each series of each input.
     return all(columns_of(connection, table).keys() >= SERIES_COLUMNS for table in (stage.name, *stage.inputs))
@@ -248,15 +248,15 @@ def _fill(
     temporary: bool = False,
     since: datetime | None = None,
 ) -> None:
-    kind: Literal["table", "temp table"] = "temp table" if temporary else "table"
-    if stage.indicators:
-        write_indicators(connection, table, stage.indicators, kind=kind, since=since)
+    kind: TableKind = "temp table" if temporary else "table"
+    if stage.written:
+        stage.written.write(connection, table, kind=kind, since=since)
     else:
         connection.execute(f"create or replace {kind} {table} as {stage.sql}")
 
 
 def _refuse_bad_rows(connection: duckdb.DuckDBPyConnection, stage: Stage, table: str) -> None:
-    if not stage.indicators:  # one row per candle, whose key has been checked
+    if not stage.written:  # one row per candle or zone, each of which is folded once
         refuse_repeated_keys(connection, table, stage.header.key, stage.name, stage.file)
     if is_strategy(stage.name.rpartition(".")[2]):
         refuse_bad_signals(connection, table, stage.file)

@@ -261,6 +261,8 @@ def configure(connection: duckdb.DuckDBPyConnection) -> None:
     connection.execute("set TimeZone = 'UTC'")
     connection.execute("set python_enable_replacements = false")  # a mistyped table must not read a Python variable
     connection.execute("set preserve_insertion_order = true")  # landing relies on a file's rows staying together
+    # Of what a transaction has just made it knows no sizes, takes it for nearly empty, and compares all rows with all.
+    connection.execute("set asof_loop_join_threshold = 0")
     connection.execute("set autoinstall_known_extensions = false")  # never a download in the middle of a query
 
 

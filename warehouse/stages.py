@@ -1,31 +1,38 @@
 """SQL files -> stages, in the order in which they must be built.
 
 `sql/<schema>/<name>.sql` holds one SELECT and *is* `<schema>.<name>`. What it reads is found in the text itself, by
-the database's own parser, and that gives the order. `features.indicators` is one more stage, written by code.
+the database's own parser, and that gives the order. `features.indicators`, `features.smc` and `marts.zones` are stages
+too, written by code; the last two only where some file reads them. A strategy may tell of the candidates that it
+rejects; those are tables beside its own.
 """
 
 import hashlib
 import json
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import lru_cache
 from graphlib import CycleError, TopologicalSorter
 from pathlib import Path
 
 from trading.errors import InputUnusable
-from trading.indicators.needs import Need
-from warehouse.features import indicators as features
+from trading.smc.kernel import advance
+from trading.smc.layout import Kernel
+from warehouse.features import indicators, smc
+from warehouse.features.series import KEY
+from warehouse.features.written import Written
 from warehouse.grammar.headers import Header, complete, parse_header
 from warehouse.grammar.lint import refuse, strategy_lint
 from warehouse.grammar.parameters import values_of
 from warehouse.grammar.trees import Input, Node, inputs_of, nodes, parse_select
+from warehouse.strategies import rejections
 from warehouse.strategies.contract import is_strategy
 
 NOT_STAGES = frozenset({"checks", "raw"})  # checks return offenders, raw tables are landed
 SOURCE_SCHEMAS = frozenset({"raw", "checks", "meta"})
 # Tables among the marts that code writes: a stage may read them, and no file may take their name.
 WRITTEN_BY_CODE = frozenset({"marts.backtests", "marts.decisions", "marts.equity", "marts.journal", "marts.trades"})
+MADE_OF_CANDLES = frozenset({indicators.TABLE, smc.TABLE, smc.ZONES, rejections.ALL})
 _NAME = re.compile(r"[a-z][a-z0-9_]*")
 
 
@@ -39,28 +46,31 @@ class Stage:
     inputs: tuple[str, ...]  # schema.table, each once
     sql: str = ""  # empty for the stage that code writes
     places: tuple[Input, ...] = ()  # where `sql` reads its inputs
-    indicators: tuple[Need, ...] = ()  # of the stage that code writes
+    written: Written | None = None  # by code
 
     @property
     def recipe(self) -> str:
         """Hash of all that decides, with the inputs, what the stage holds."""
         # The header is part of the text. What code writes has no text but the code.
-        code = [*map(str, self.indicators), features.code_hash()] if self.indicators else []
+        code = self.written.made_of if self.written else ()
         return hashlib.sha256(json.dumps([self.sql, code]).encode()).hexdigest()
 
 
-def load_stages(sql_dir: Path) -> tuple[Stage, ...]:
+def load_stages(sql_dir: Path, kernel: Kernel = advance) -> tuple[Stage, ...]:
     """Every stage under `sql_dir`, inputs before those who read them; else in the order of their names.
+
+    `kernel` folds the Smart Money Concepts: `advance`, or machine code made of it, which is a thousand times as fast.
 
     Raises:
         InputUnusable: a file that is not one SELECT with a complete header, strategy SQL that could look ahead, an
             input that nobody makes, a name taken twice, stages that read each other in a circle. Names the file.
     """
-    files = [path for path in sorted(sql_dir.glob("*/*.sql")) if path.parent.name not in NOT_STAGES]
-    written = [_stage(path.parent.name, path.stem, path.read_text(encoding="utf-8")) for path in files]
-    stages = [*written, _indicators(written)]
-    made = {stage.name: stage for stage in stages}
-    for stage in written:
+    paths = [path for path in sorted(sql_dir.glob("*/*.sql")) if path.parent.name not in NOT_STAGES]
+    files = [_stage(path.parent.name, path.stem, path.read_text(encoding="utf-8")) for path in paths]
+    made = {
+        stage.name: stage for stage in (*files, _indicators(files), *_smart_money(files, kernel), *_rejected(files))
+    }
+    for stage in files:
         _refuse_unknown_inputs(stage, frozenset(made))
     return tuple(made[name] for name in _ordered(made))
 
@@ -70,16 +80,13 @@ def _stage(schema: str, table: str, text: str) -> Stage:
     file, name = f"sql/{schema}/{table}.sql", f"{schema}.{table}"
     if not (_NAME.fullmatch(schema) and _NAME.fullmatch(table)):
         raise InputUnusable(f"{file}: folder and file name become {name}; write them in lower case, a-z, 0-9 and _.")
-    if name in WRITTEN_BY_CODE or name == features.TABLE:
+    if name in WRITTEN_BY_CODE | MADE_OF_CANDLES or table.startswith("rejections_"):
         raise InputUnusable(f"{file}: {name} is made twice, by this file and by code; choose another file name.")
     sql = text.strip().removesuffix(";")
     header = complete(parse_header(sql, file), file)
     if is_strategy(table):
         refuse(strategy_lint(sql, header, values_of(header.params, {}, file), file), file)
-    tree = parse_select(sql, file)
-    _refuse_long_names(tree, file)
-    places = inputs_of(tree)
-    return Stage(name, file, header, tuple(sorted({place.name for place in places})), sql, places)
+    return _from_sql(name, file, header, sql)
 
 
 def _refuse_long_names(tree: Node, file: str) -> None:
@@ -93,10 +100,54 @@ def _refuse_long_names(tree: Node, file: str) -> None:
             raise InputUnusable(f"{file} reads {node['catalog_name']}.{node['table_name']}, from another database.")
 
 
-def _indicators(written: list[Stage]) -> Stage:
-    needs = features.union_of_needs(stage.header.needs for stage in written)
-    header = Header(grain="one row per candle", key=features.KEY)
-    return Stage(features.TABLE, "warehouse/features/indicators.py", header, ("marts.candles",), indicators=needs)
+def _indicators(files: list[Stage]) -> Stage:
+    needs = indicators.union_of_needs(stage.header.needs for stage in files)
+    header = Header(grain="one row per candle", key=KEY)
+    file = "warehouse/features/indicators.py"
+    return Stage(indicators.TABLE, file, header, ("marts.candles",), written=indicators.written(needs))
+
+
+def _smart_money(files: list[Stage], kernel: Kernel) -> list[Stage]:
+    if not any({smc.TABLE, smc.ZONES}.intersection(stage.inputs) for stage in files):
+        return []
+    rows, zones = smc.written(kernel)
+    file = "warehouse/features/smc.py"
+    header = Header(grain="one row per candle", key=KEY)
+    of_zones = Header(grain="one row per zone, with its life", key=smc.ZONES_KEY)
+    return [
+        Stage(smc.TABLE, file, header, ("marts.candles",), written=rows),
+        Stage(smc.ZONES, file, of_zones, (smc.TABLE, "marts.candles"), written=zones),
+    ]
+
+
+def _rejected(files: list[Stage]) -> list[Stage]:
+    telling = [stage for stage in files if stage.header.rejections and is_strategy(stage.name.rpartition(".")[2])]
+    tables = [_rejections(stage) for stage in telling]
+    if not tables:
+        return []
+    header = Header(
+        grain="one row per candidate of a strategy that is none of its signals, with the first reason",
+        key=("strategy", *rejections.KEY),
+        lookback=0,
+        materialized="view",
+    )
+    sql = rejections.all_rejections_sql([stage.name for stage in telling])
+    return [*tables, _from_sql(rejections.ALL, "warehouse/strategies/rejections.py", header, sql)]
+
+
+def _rejections(strategy: Stage) -> Stage:
+    header = replace(
+        strategy.header, grain=f"one row per candidate that is no signal of {strategy.name}", key=rejections.KEY
+    )
+    sql = rejections.rejections_sql(strategy.sql, strategy.header.rejections, strategy.file)
+    return _from_sql(rejections.table_of(strategy.name), strategy.file, header, sql)
+
+
+def _from_sql(name: str, file: str, header: Header, sql: str) -> Stage:
+    tree = parse_select(sql, file)
+    _refuse_long_names(tree, file)
+    places = inputs_of(tree)
+    return Stage(name, file, header, tuple(sorted({place.name for place in places})), sql, places)
 
 
 def _refuse_unknown_inputs(stage: Stage, made: frozenset[str]) -> None:

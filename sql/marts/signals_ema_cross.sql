@@ -4,8 +4,8 @@
 -- key: instrument, timeframe, closed_at
 -- lookback: 1 candle
 -- needs: ema(20), ema(50), atr(14)
--- param: stop_atr double = 2.0
--- param: target_atr double = 4.0
+-- param: stop_atr double = 2.0 in 0.1 .. 20.0 -- from the entry
+-- param: target_atr double = 4.0 in 0.1 .. 100.0 -- from the entry
 with
 
 candles as (

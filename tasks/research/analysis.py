@@ -14,10 +14,11 @@ from exchange.simulator import Signal
 from reports.model import metrics_of
 from tasks.backtests import simulated
 from tasks.market import History, load_history
+from tasks.stages import smc_kernel
 from trading.errors import InputUnusable
 from trading.metrics import Metrics
 from warehouse.grammar.lint import series_columns_bound
-from warehouse.grammar.parameters import Value
+from warehouse.grammar.parameters import Param, Value
 from warehouse.replay import Span, read_candles
 from warehouse.schema import TIMEFRAME_US
 from warehouse.strategies.loading import Strategy, load_strategy
@@ -84,18 +85,18 @@ def check_strategy(
         InputUnusable: the text alone shows that the strategy looks ahead or can't be used, or there are no candles.
         CheckFailed: it gives signals that can't be traded.
     """
-    strategy = load_strategy(strategy_sql, parameters)
+    strategy, kernel = load_strategy(strategy_sql, parameters), smc_kernel(settings)
     names, frame = instruments or settings.strategy.instruments, timeframe or settings.strategy.timeframe
     candles = _candles(settings, strategy, names, frame)
     history = load_history(settings, strategy, instruments=names, timeframe=frame)
     cuts = _cuts(history)
     starts = _starts(candles, strategy)
     say(f"Look-ahead: {len(cuts)} times the candles end earlier.")
-    ahead = first_offence(look_ahead_offenders(strategy, candles, cuts))
+    ahead = first_offence(look_ahead_offenders(strategy, candles, cuts, kernel))
     say(f"Lookback: {len(cuts)} closes, with the declared lookback alone.")
-    back = first_offence(lookback_offenders(strategy, candles, cuts))
+    back = first_offence(lookback_offenders(strategy, candles, cuts, kernel))
     say(f"Warm-up: {len(starts)} times history begins later.")
-    warm = first_offence(warm_up_offenders(strategy, candles, starts)) if starts else None
+    warm = first_offence(warm_up_offenders(strategy, candles, starts, kernel)) if starts else None
     tried = (
         Tried("Look-ahead", "no signal changes when later candles come", len(cuts), ahead),
         Tried("Lookback", "its lookback gives the signals of all history", len(cuts), back),
@@ -140,14 +141,22 @@ def _variations(
 ) -> Iterable[Varied]:
     say("Sensitivity: backtests with every number a tenth and a fifth lower and higher.")
     yield Varied("", "", _metrics(settings, history))
+    params = {param.name: param for param in strategy.header.params}
     for name, value in strategy.values.items():
         if isinstance(value, bool | str):
             continue
-        near = {round(value * step) if isinstance(value, int) else value * step for step in STEPS}
-        for other in sorted(near - {value}):
+        for other in _near(params[name], value):
             varied = replace(strategy, values={**strategy.values, name: other})
             others = load_history(settings, varied, instruments=history.instruments, timeframe=history.timeframe)
             yield Varied(name, other, _metrics(settings, others))
+
+
+def _near(param: Param, value: float) -> list[Value]:
+    """Other values that the header allows: all that it lists, else some a little lower and higher."""
+    if param.choices:
+        return [choice for choice in param.choices if choice != value]
+    near = {round(value * step) if isinstance(value, int) else value * step for step in STEPS}
+    return [other for other in sorted(near - {value}) if param.allows(other)]
 
 
 def _metrics(settings: Settings, history: History) -> Metrics:

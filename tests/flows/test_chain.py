@@ -142,7 +142,15 @@ def chains_that_landed(slipway: Slipway) -> set[str]:
 
 def test_one_command_takes_candles_through_the_whole_chain(slipway: Slipway) -> None:
     assert slipway.code == 0, slipway.said
-    titles = ("land and validate", "universe", "backfill", "build and publish", "backtest", "paper session")
+    titles = (
+        "land and validate",
+        "universe",
+        "backfill",
+        "build and publish",
+        "backtest of Smart Money",
+        "backtest",
+        "paper session",
+    )
     assert [title for title in titles if f"{title}: done" not in slipway.said] == []
     assert "From files to fills: 6,000 rows landed" in slipway.said
     assert slipway.up.ui_url in slipway.said
@@ -166,7 +174,14 @@ def test_every_run_of_the_chain_carries_its_name(slipway: Slipway) -> None:
         ids = {found.name: found.id for found in server.deployments()}
         chains = [
             {run.parameters.get("chain") for run in server.newest_runs(ids[name])} - {None}
-            for name in ("ingest/archive", "backfill/venue", "transform/build", "backtest/ema-cross", "trade/paper")
+            for name in (
+                "ingest/archive",
+                "backfill/venue",
+                "transform/build",
+                "backtest/smc",
+                "backtest/ema-cross",
+                "trade/paper",
+            )
         ]
     assert len(set.intersection(*chains)) == 1, chains
 

@@ -1,36 +1,23 @@
-"""Every strategy of this repository, over the real candles of the sample: no signal changes when later ones arrive."""
+"""Every strategy of this repository, over the real candles of the sample: no signal changes when later ones arrive, and
+a live close gives the very rows of all history."""
 
-from datetime import timedelta
+import datetime as dt
 from pathlib import Path
 
 import polars as pl
 import pytest
+from doses import dose
+from hypothesis import settings
 
+from warehouse.strategies.live import live_signals
 from warehouse.strategies.loading import Strategy, load_strategy
-from warehouse.strategies.trials import look_ahead_offenders, lookback_offenders
+from warehouse.strategies.trials import look_ahead_offenders, lookback_offenders, signals_of
 
 ROOT = Path(__file__).resolve().parents[2]
 STRATEGIES = sorted((ROOT / "sql" / "marts").glob("signals_*.sql"))
-SAMPLES = {"BTC/USD": "XBTUSD_15.csv", "ETH/USD": "ETHUSD_15.csv"}
 CUTS = (0, 19, 49, 51, 200, 201, 3_000, 9_999, 17_000)
-
-
-@pytest.fixture(scope="module")
-def candles() -> pl.DataFrame:
-    return pl.concat([sample(instrument, name) for instrument, name in SAMPLES.items()])
-
-
-def sample(instrument: str, name: str) -> pl.DataFrame:
-    columns = ["opened_s", "open", "high", "low", "close", "volume", "trades"]
-    rows = pl.read_csv(ROOT / "data" / "sample" / name, has_header=False, new_columns=columns)
-    opened_at = pl.from_epoch("opened_s").dt.cast_time_unit("us").dt.replace_time_zone("UTC")
-    return rows.select(
-        pl.lit(instrument).alias("instrument"),
-        pl.lit("15m").alias("timeframe"),
-        opened_at.alias("opened_at"),
-        (opened_at + timedelta(minutes=15)).alias("closed_at"),
-        *columns[1:],
-    )
+WITH_SIGNALS = 6  # more cuts, at closes with a signal
+LIVE = 160  # closes that are lived through in one go, as a session would; the deep tier lives longer
 
 
 @pytest.fixture(scope="module", params=STRATEGIES, ids=lambda path: path.stem)
@@ -38,12 +25,45 @@ def strategy(request) -> Strategy:
     return load_strategy(request.param)
 
 
-def test_no_signal_changes_when_later_candles_arrive(strategy, candles):
-    closes = candles["closed_at"].unique().sort()
-    offenders = look_ahead_offenders(strategy, candles, [closes[n] for n in CUTS])
-    assert offenders.rows() == []
+@pytest.fixture(scope="module")
+def whole(strategy, candles, kernel) -> pl.DataFrame:
+    return signals_of(strategy, candles, kernel)
 
 
-def test_the_candles_of_the_lookback_give_the_same_signals_as_all_of_history(strategy, candles):
-    closes = candles["closed_at"].unique().sort()
-    assert lookback_offenders(strategy, candles, [closes[n] for n in range(400, 17_000, 1_500)]).rows() == []
+@pytest.fixture(scope="module")
+def cuts(candles, whole) -> list[dt.datetime]:
+    closes = candles.filter(timeframe="15m")["closed_at"].unique().sort()
+    signalled = whole.filter(pl.col("timeframe") == "15m")["closed_at"].unique().sort()
+    return sorted({*(closes[n] for n in CUTS), *signalled.gather_every(max(len(signalled) // WITH_SIGNALS, 1))})
+
+
+def test_no_signal_changes_when_later_candles_arrive(strategy, candles, cuts, kernel):
+    assert look_ahead_offenders(strategy, candles, cuts, kernel).rows() == []
+
+
+def test_the_candles_of_the_lookback_give_the_same_signals_as_all_of_history(strategy, candles, cuts, kernel):
+    assert lookback_offenders(strategy, candles, cuts, kernel).rows() == []
+
+
+def test_lived_close_by_close_it_gives_the_rows_of_all_history(strategy, candles, whole, kernel):
+    lived = busiest(candles.filter(timeframe="15m")["closed_at"].unique().sort(), whole)
+    with live_signals(strategy, candles.filter(pl.col("closed_at") < lived[0]), kernel) as live:
+        told = []
+        for close in lived:
+            live.take(candles.filter(pl.col("closed_at") == close))
+            told.append(live.signals())
+    expected = whole.filter(pl.col("closed_at").is_between(lived[0], lived[-1]))
+    order = ["closed_at", "instrument", "timeframe"]
+    assert pl.concat(told).sort(order).equals(expected.sort(order))
+    assert len(expected) > 0
+
+
+def busiest(closes: pl.Series, signals: pl.DataFrame) -> pl.Series:
+    """So many closes in a row that most signals lie among them."""
+    counts = pl.DataFrame({"closed_at": closes}).join(
+        signals.group_by("closed_at").len(), on="closed_at", how="left", maintain_order="left"
+    )
+    many = dose(LIVE, settings.get_current_profile_name())
+    ends = counts["len"].fill_null(0).rolling_sum(many).arg_max()
+    assert ends is not None
+    return closes[ends - many + 1 : ends + 1]

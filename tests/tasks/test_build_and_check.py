@@ -13,7 +13,7 @@ CANDLES = (
     + """select 'BTC/USD' as instrument, '15m' as timeframe,
     make_timestamptz(1672531200000000 + n * 900000000) as opened_at,
     opened_at + interval 15 minutes as closed_at, 100 + (n * 7) % 13 as close, close + 1 as high, close - 1 as low,
-    1 as volume
+    close as open,    1 as volume
 from range(90) as numbers(n)"""
 )
 

@@ -63,7 +63,7 @@ def test_a_build_names_the_tables_people_ask_for_and_the_signals_of_each_strateg
     )
     published = PublishReport(Path("slipway.duckdb"), AT, 26_000_000)
     checks = (CheckResult("candles_consistent", (), 0, ""),)
-    said = facts.of_build(StagesReport(stages, (), changed=True), checks, published)
+    said = facts.of_build(StagesReport(stages, (), changed=True, rejections={}), checks, published)
     assert said == {
         "candles": "12,345",
         "gaps": "2",
@@ -72,6 +72,21 @@ def test_a_build_names_the_tables_people_ask_for_and_the_signals_of_each_strateg
         "checks": "1 passed",
         "published": "26.0 MB at 2023-01-31 00:00:00 UTC",
     }
+
+
+def test_a_build_says_why_candidates_are_no_signals() -> None:
+    built = StagesReport(
+        (StageResult("marts.signals_smc", "updated", 103, 3),),
+        (),
+        changed=True,
+        rejections={"signals_smc": {"bias of the day": 7_091, "score": 111}},
+    )
+    said = facts.of_build(built, (), PublishReport(Path("slipway.duckdb"), AT, 26_000_000))
+    assert said["signals_smc"].splitlines() == [
+        "103 signals",
+        "7,091 not taken: bias of the day",
+        "111 not taken: score",
+    ]
 
 
 def test_a_session_says_what_it_lived_through_and_where_its_journal_lies() -> None:

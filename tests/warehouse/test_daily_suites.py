@@ -2,9 +2,9 @@
 
 import datetime as dt
 from decimal import Decimal
-from pathlib import Path
 
 import pytest
+from stage_sets import without_strategies
 
 from trading.errors import SetupFailed
 from warehouse.builds import build
@@ -14,12 +14,9 @@ from warehouse.gate.suites import examine, measure, open_gate
 from warehouse.reference.discoveries import Discovery, record
 from warehouse.reference.funding import FundingHour, land_funding
 from warehouse.reference.lists import ContractRow, PairRow
-from warehouse.stages import load_stages
 
 pytestmark = pytest.mark.xdist_group("heavy")  # one process imports Great Expectations
 
-SQL = Path(__file__).parents[2] / "sql"
-UNUSED = {"features.indicators", "marts.signals_ema_cross"}
 DAY = dt.date(2026, 11, 21)
 BEGIN = dt.datetime(2026, 11, 21, tzinfo=dt.UTC)
 FETCHED = BEGIN + dt.timedelta(days=2)
@@ -207,7 +204,7 @@ def gate(tmp_path_factory):
 
 def take(warehouse, day=DAY, **routine):
     """Build what the day is made of, and take it."""
-    build(warehouse, tuple(stage for stage in load_stages(SQL) if stage.name not in UNUSED))
+    build(warehouse, without_strategies())
     take_day(warehouse, day, PERPETUALS, **routine)
 
 

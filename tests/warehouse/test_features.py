@@ -28,6 +28,7 @@ def warehouse():
         select instrument, timeframe,
             make_timestamptz(1672531200000000 + (n - 1) * candle_us) as opened_at,
             make_timestamptz(1672531200000000 + n * candle_us) as closed_at,
+            (1000 + (n * factor) % 11)::decimal(28, 10) as open,
             (1000 + (n * factor) % 17)::decimal(28, 10) as close,
             (1001 + (n * factor) % 19)::decimal(28, 10) as high,
             (900 + (n * factor) % 13)::decimal(28, 10) as low,

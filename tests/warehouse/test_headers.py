@@ -68,6 +68,12 @@ def test_a_file_without_a_header_has_an_empty_one():
         ("-- param: a double = nan", "must be a finite number, not 'nan'"),
         ("-- param: a integer = -1", "whole number, not negative"),
         ("-- param: a boolean = maybe", "must be true or false"),
+        ("-- param: a double = 3 in 1 .. 2", "the default of a is 3.0; it must be in 1.0 .. 2.0"),
+        ("-- param: a integer = 3 in 1, 2", "the default of a is 3; it must be in 1, 2"),
+        ("-- param: a integer = 1 in 2 .. 1", "2 is more than 1; the least comes first"),
+        ("-- param: a integer = 1 in 1, b", "what a may be must be a whole number"),
+        ("-- param: a varchar = x in x .. y", "only numbers have a least and a most; a varchar lists its values"),
+        ("-- rejections: a, b", "must name the CTE that holds the candidates"),
     ],
 )
 def test_a_slip_is_named(header, said):
@@ -84,6 +90,25 @@ def test_a_lookback_can_be_a_time():
 def test_a_stage_must_say_grain_key_and_lookback():
     with pytest.raises(InputUnusable, match=r"x.sql: the header lacks `-- grain: …`, `-- lookback: …`"):
         complete(parse_header("-- key: a\nselect 1 as a", "x.sql"), "x.sql")
+
+
+def test_a_parameter_may_be_held_to_a_range_or_to_a_list():
+    header = parse_header(
+        "-- param: a double = 2 in 0.5 .. 3\n-- param: b integer = 20 in 20, 50\n-- param: c varchar = 'x' in 'x', y",
+        "x.sql",
+    )
+    assert [(param.name, param.default, param.allowed) for param in header.params] == [
+        ("a", 2.0, "0.5 .. 3.0"),
+        ("b", 20, "20, 50"),
+        ("c", "x", "x, y"),
+    ]
+    assert values_of(header.params, {"a": "0.5", "b": 50, "c": "y"}, "x.sql") == {"a": 0.5, "b": 50, "c": "y"}
+    for given_values, said in (
+        ({"a": 3.1}, "a is 3.1; it must be in 0.5 .. 3.0"),
+        ({"b": 30}, "b is 30; it must be in 20, 50"),
+    ):
+        with pytest.raises(InputUnusable, match=f"x.sql: parameter {said}"):
+            values_of(header.params, given_values, "x.sql")
 
 
 def test_a_view_has_no_parameters():

@@ -8,6 +8,7 @@ import pytest
 from doses import examples
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
+from stage_sets import ALL as STAGES
 
 from exchange.kraken.symbols import series_of_file
 from trading.errors import InputUnusable
@@ -18,10 +19,8 @@ from warehouse.connection import configure
 from warehouse.increments import content_of
 from warehouse.intake.landing import land
 from warehouse.schema import create_schema
-from warehouse.stages import load_stages
 from warehouse.upkeep import retention
 
-STAGES = load_stages(Path(__file__).resolve().parents[2] / "sql")
 FIRST_S = 1_672_531_200 + 7 * 900  # no midnight
 FETCHED = dt.datetime(2026, 11, 22, 12, tzinfo=dt.UTC)
 BASE = 12 * 96  # 15m candles that are there from the beginning: 12 days
@@ -74,7 +73,7 @@ def test_building_piece_by_piece_ends_where_building_all_ends(tmp_path_factory, 
 @pytest.mark.deep
 @pytest.mark.timeout(3000)
 @given(STEPS)
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=30, deadline=None)
 def test_building_many_pieces_ends_where_building_all_ends(tmp_path_factory, steps):
     compare_pieces_with_all(tmp_path_factory.mktemp("pieces"), steps)
 

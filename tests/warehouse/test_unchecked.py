@@ -4,15 +4,15 @@ import datetime as dt
 from pathlib import Path
 
 import pytest
+from stage_sets import without_strategies
 
 from warehouse.batches import judge_files
 from warehouse.builds import build
 from warehouse.checks import run_checks
 from warehouse.gate.clearance import clear
-from warehouse.stages import load_stages
 
 SQL = Path(__file__).resolve().parents[2] / "sql"
-CANDLE_STAGES = tuple(stage for stage in load_stages(SQL) if "features.indicators" not in (stage.name, *stage.inputs))
+CANDLE_STAGES = without_strategies()
 NOW = dt.datetime(2026, 11, 22, tzinfo=dt.UTC)
 START_S = 1_672_531_200
 

@@ -11,7 +11,7 @@ from warehouse.grammar.parameters import Param, parse_param
 
 Materialized = Literal["table", "view"]
 
-FIELDS = ("grain", "key", "lookback", "reach", "needs", "materialized", "param")
+FIELDS = ("grain", "key", "lookback", "reach", "needs", "materialized", "rejections", "param")
 _FIELD = re.compile(r"--\s*([a-z]+):\s*(.*?)\s*")
 _LOOKBACK = re.compile(r"(\d{1,6}) candles?")
 _SPAN = re.compile(r"(\d{1,4}) days?")
@@ -32,7 +32,9 @@ class Header:
     lookback_said: bool = False
     needs: tuple[str, ...] = ()  # as written, `ema(20)`
     materialized: Materialized = "table"
+    rejections: str = ""  # the CTE whose rows are candidates, and say in `rejection` why they are no signals
     params: tuple[Param, ...] = ()
+    says: str = ""  # the prose among the fields, paragraphs apart by an empty line
 
 
 def parse_header(sql: str, file: str) -> Header:
@@ -64,7 +66,9 @@ def parse_header(sql: str, file: str) -> Header:
         lookback_said="lookback" in found,
         needs=_listed(found.get("needs", "")),
         materialized=_materialized(found.get("materialized", "table"), file),
+        rejections=_rejections(found["rejections"], file) if "rejections" in found else "",
         params=tuple(params.values()),
+        says=_prose(sql, file),
     )
 
 
@@ -90,6 +94,11 @@ def _comment_lines(sql: str) -> list[str]:
             break
         lines.append(line)
     return lines
+
+
+def _prose(sql: str, file: str) -> str:
+    lines = [line.removeprefix("--").strip() for line in _comment_lines(sql) if not _field(line, file)[0]]
+    return "\n".join(lines).strip()
 
 
 def _field(line: str, place: str) -> tuple[str, str]:
@@ -145,3 +154,9 @@ def _materialized(text: str, file: str) -> Materialized:
     if text == "view":
         return "view"
     raise InputUnusable(f"{file}: `-- materialized: {text}` must be `table` or `view`.")
+
+
+def _rejections(text: str, file: str) -> str:
+    if not _COLUMN.fullmatch(text):
+        raise InputUnusable(f"{file}: `-- rejections: {text}` must name the CTE that holds the candidates.")
+    return text

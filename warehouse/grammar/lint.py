@@ -4,7 +4,7 @@ A signal must not change when later candles arrive, and it must come out the sam
 and from the few candles of a live close. So the check holds this invariant for every row of every step of a file:
 *all that the row says was known at the row's own `closed_at`, and depends on a counted number of candles before it.*
 
-- base rows hold it: `marts.candles`, `features.indicators`;
+- base rows hold it: `marts.candles`, `features.indicators`, `features.smc`;
 - rows of any other `features.*` may be known after their close, so they enter at the right of an as-of join only;
 - a window holds it if it runs inside one series, in the order of time, over a counted number of rows up to its own;
 - a window over all rows of the same close (`partition by …, closed_at`) holds it too: a cross-section;

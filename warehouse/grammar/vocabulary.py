@@ -12,9 +12,8 @@ def _words(text: str) -> frozenset[str]:
 SERIES = frozenset({"instrument", "timeframe"})
 TIME_COLUMNS = frozenset({"opened_at", "closed_at", "known_at"})
 KEPT_COLUMNS = frozenset({"instrument", "timeframe", "opened_at", "closed_at"})
-# Features whose rows are known at their own close. Any other may be known later: a swing shows after the candles that
-# confirm it, say.
-KNOWN_AT_CLOSE = frozenset({"features.indicators"})
+# Features whose rows are known at their own close. A row of any other may be known later.
+KNOWN_AT_CLOSE = frozenset({"features.indicators", "features.smc"})
 
 OPERATORS = _words("+ - * / // % ** ^ || ~~ !~~ ~~* !~~*")
 FUNCTIONS = _words(

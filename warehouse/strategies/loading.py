@@ -4,13 +4,16 @@ import hashlib
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 
 from trading.errors import InputUnusable
 from trading.indicators.needs import Need, parse_need
+from warehouse.features.smc import TABLE as SMC
 from warehouse.grammar.headers import Header, complete, parse_header
 from warehouse.grammar.lint import refuse, strategy_lint
 from warehouse.grammar.parameters import Value, values_of
+from warehouse.grammar.trees import inputs_of, parse_select
 
 
 @dataclass(frozen=True)
@@ -27,6 +30,11 @@ class Strategy:
     def hash(self) -> str:
         """Of the text and the parameters: what decides, with the candles, which signals come out."""
         return hashlib.sha256(json.dumps([self.sql, dict(self.values)], sort_keys=True).encode()).hexdigest()
+
+    @cached_property
+    def reads_smc(self) -> bool:
+        """Whether it reads `features.smc`."""
+        return any(place.name == SMC for place in inputs_of(parse_select(self.sql, self.file)))
 
     @property
     def needs(self) -> tuple[Need, ...]:

@@ -1,7 +1,8 @@
 """Run one strategy file, from anywhere, over the published warehouse.
 
-The bytes of the file run unchanged in an in-memory database whose `marts.candles` and `features.indicators` are the
-warehouse's own. What the file needs and the warehouse does not keep is computed on the spot, from the same anchor.
+The bytes of the file run unchanged in an in-memory database whose `marts.candles`, `features.indicators` and
+`features.smc` are the warehouse's own. An indicator that the file needs and the warehouse does not keep is computed on
+the spot, from the same anchor.
 """
 
 from collections.abc import Iterator
@@ -16,6 +17,7 @@ from trading.errors import InputUnusable, SetupFailed
 from warehouse.connection import configure, refuse_other_schema
 from warehouse.features.indicators import TABLE as INDICATORS
 from warehouse.features.indicators import write_indicators
+from warehouse.features.smc import TABLE as SMC
 from warehouse.grammar.lint import series_columns_bound
 from warehouse.grammar.parameters import parameters_set
 from warehouse.increments import columns_of
@@ -66,6 +68,7 @@ def run_strategy(
     with _room(connection):
         _offer_candles(connection, strategy, timeframe, instruments)
         _offer_indicators(connection, strategy)
+        _offer_smc(connection, strategy)
         run_text(connection, strategy)
         refuse_bad_signals(connection, SIGNALS, strategy.file)
         return read_signals(connection, SIGNALS, timeframe=timeframe, instruments=instruments, first=first, last=last)
@@ -121,11 +124,28 @@ def _offer_indicators(connection: duckdb.DuckDBPyConnection, strategy: Strategy)
         write_indicators(connection, INDICATORS, strategy.needs)
 
 
+def _offer_smc(connection: duckdb.DuckDBPyConnection, strategy: Strategy) -> None:
+    if not strategy.reads_smc:
+        return
+    try:
+        connection.execute(f"create view {SMC} as select * from published.{SMC}")
+    except duckdb.CatalogException as error:
+        raise InputUnusable(
+            f"{strategy.file} reads {SMC}, which is not published: no file under sql/ reads it. Put this one there, "
+            "build, and publish."
+        ) from error
+
+
 def run_text(connection: duckdb.DuckDBPyConnection, strategy: Strategy) -> None:
     """Fill `temp.signals` from the tables that `connection` offers. Raises InputUnusable: the SQL does not run."""
+    with parameters_set(connection, strategy.values):
+        run_with_parameters_set(connection, strategy)
+
+
+def run_with_parameters_set(connection: duckdb.DuckDBPyConnection, strategy: Strategy) -> None:
+    """As `run_text`, where the parameters have been set before, for many runs."""
     try:
-        with parameters_set(connection, strategy.values):
-            connection.execute(f"create or replace temp table signals as {strategy.sql}")
+        connection.execute(f"create or replace temp table signals as {strategy.sql}")
     except (duckdb.ProgrammingError, duckdb.DataError) as error:
         raise InputUnusable(f"{strategy.file}: {error}") from error
     refuse_other_columns(columns_of(connection, SIGNALS), strategy.file)

@@ -10,9 +10,14 @@ from typing import NamedTuple
 import duckdb
 import polars as pl
 
+from trading.smc.kernel import advance
+from trading.smc.layout import Kernel
 from warehouse.features.indicators import TABLE as INDICATORS
 from warehouse.features.indicators import write_indicators
+from warehouse.features.smc import TABLE as SMC
+from warehouse.features.smc import write_smc
 from warehouse.strategies.contract import KEY
+from warehouse.strategies.live import live_signals
 from warehouse.strategies.loading import Strategy
 from warehouse.strategies.running import SIGNALS, run_text, scratch
 
@@ -34,61 +39,71 @@ class Offence(NamedTuple):
     otherwise: object  # by the longer one
 
 
-def look_ahead_offenders(strategy: Strategy, candles: pl.DataFrame, cuts: Iterable[datetime]) -> pl.DataFrame:
+def look_ahead_offenders(
+    strategy: Strategy, candles: pl.DataFrame, cuts: Iterable[datetime], kernel: Kernel = advance
+) -> pl.DataFrame:
     """Signals that change when later candles arrive: none, for an honest strategy (I32).
 
     For each cut the strategy runs on the candles that have closed by then, and on all. What was known by the cut
-    must be the same. `candles` has the columns of `marts.candles`.
+    must be the same. `candles` has the columns of `marts.candles`; `kernel` folds Smart Money Concepts.
 
     Returns:
         The rows that differ, with `cut_at`, and `seen`: "only by then" or "only later".
     """
     with scratch() as connection:
         _land_candles(connection, candles)
-        whole = _signals_of(connection, strategy, "true")
+        whole = _signals_of(connection, strategy, "true", kernel)
         trials = [
             _difference(
-                _signals_of(connection, strategy, f"closed_at <= '{cut}'"), whole, cut, pl.col("known_at") <= cut
+                _signals_of(connection, strategy, f"closed_at <= '{cut}'", kernel),
+                whole,
+                cut,
+                pl.col("known_at") <= cut,
             )
             for cut in cuts
         ]
     return pl.concat(trials)
 
 
-def lookback_offenders(strategy: Strategy, candles: pl.DataFrame, cuts: Iterable[datetime]) -> pl.DataFrame:
+def lookback_offenders(
+    strategy: Strategy, candles: pl.DataFrame, cuts: Iterable[datetime], kernel: Kernel = advance
+) -> pl.DataFrame:
     """Signals that come out differently at a live close, from the candles of the declared lookback alone (I33).
 
-    Indicators keep their anchor. Compared are the signals that close exactly at a cut; result as above.
+    Compared are the signals that close exactly at a cut; result as above.
     """
-    assert strategy.header.lookback is not None  # the check of the text refuses `full`
-    with scratch() as connection:
-        _land_candles(connection, candles)
-        whole = _signals_of(connection, strategy, "true")
-        connection.execute(f"create table main.indicators as from {INDICATORS}")
-        connection.execute(f"drop table {INDICATORS}")
-        trials = []
-        for cut in cuts:
-            _keep_lookback(connection, cut, strategy.header.lookback)
-            run_text(connection, strategy)
-            recent = connection.execute(f"select * from {SIGNALS}").pl()
-            trials.append(_difference(recent, whole, cut, pl.col("closed_at") == cut))
+    whole = signals_of(strategy, candles, kernel)
+    trials = []
+    for cut in cuts:
+        with live_signals(strategy, candles.filter(pl.col("closed_at") < cut), kernel) as live:
+            live.take(candles.filter(pl.col("closed_at") == cut))
+            trials.append(_difference(live.signals(), whole, cut, pl.col("closed_at") == cut))
     return pl.concat(trials)
 
 
-def warm_up_offenders(strategy: Strategy, candles: pl.DataFrame, starts: Iterable[datetime]) -> pl.DataFrame:
+def warm_up_offenders(
+    strategy: Strategy, candles: pl.DataFrame, starts: Iterable[datetime], kernel: Kernel = advance
+) -> pl.DataFrame:
     """Signals that are not the same, to one in ten thousand, when history begins later: `starts`, as opens.
 
     Compared from `settling(strategy)` candles after a start; result as above.
     """
     with scratch() as connection:
         _land_candles(connection, candles)
-        whole = _signals_of(connection, strategy, "true")
+        whole = _signals_of(connection, strategy, "true", kernel)
         trials = []
         for start in starts:
             settled = _settled(connection, start, settling(strategy))
-            late = _signals_of(connection, strategy, f"opened_at >= '{start}'")
+            late = _signals_of(connection, strategy, f"opened_at >= '{start}'", kernel)
             trials.append(_beyond_tolerance(_since(late, settled), _since(whole, settled), start))
     return pl.concat(trials)
+
+
+def signals_of(strategy: Strategy, candles: pl.DataFrame, kernel: Kernel = advance) -> pl.DataFrame:
+    """What the strategy says of all of `candles`."""
+    with scratch() as connection:
+        _land_candles(connection, candles)
+        return _signals_of(connection, strategy, "true", kernel)
 
 
 def settling(strategy: Strategy) -> int:
@@ -127,20 +142,15 @@ def _land_candles(connection: duckdb.DuckDBPyConnection, candles: pl.DataFrame) 
     connection.unregister("given")
 
 
-def _signals_of(connection: duckdb.DuckDBPyConnection, strategy: Strategy, condition: str) -> pl.DataFrame:
+def _signals_of(
+    connection: duckdb.DuckDBPyConnection, strategy: Strategy, condition: str, kernel: Kernel
+) -> pl.DataFrame:
     connection.execute(f"create or replace view marts.candles as select * from main.candles where {condition}")
     write_indicators(connection, INDICATORS, strategy.needs)
+    if strategy.reads_smc:
+        write_smc(connection, SMC, kernel)
     run_text(connection, strategy)
     return connection.execute(f"select * from {SIGNALS}").pl()
-
-
-def _keep_lookback(connection: duckdb.DuckDBPyConnection, cut: datetime, lookback: int) -> None:
-    # One candle more than the lookback: the last one known before the cut, for an as-of join.
-    for offered, source in (("marts.candles", "main.candles"), (INDICATORS, "main.indicators")):
-        connection.execute(
-            f"create or replace view {offered} as select * from {source} where closed_at <= '{cut}'"
-            f" qualify row_number() over (partition by instrument, timeframe order by closed_at desc) <= {lookback + 2}"
-        )
 
 
 def _difference(one: pl.DataFrame, other: pl.DataFrame, cut: datetime, compared: pl.Expr) -> pl.DataFrame:

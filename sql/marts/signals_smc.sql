@@ -1,0 +1,323 @@
+-- Smart Money: with the day and the four hours, enter where the price comes back to an order block or a fair value gap
+-- that lies where the four hours' move is cheap (optimal trade entry), and says so with enough points.
+--
+-- A short is a long on a chart turned upside down, so both sides run through the same lines with prices times -1.
+--
+-- grain: one row per entry
+-- key: instrument, timeframe, closed_at
+-- lookback: 64 candles
+-- needs: ema(20), ema(50), ema(200), atr(14), volatility(14, 96)
+-- rejections: candidates
+-- param: bias_period integer = 50 in 20, 50, 200 -- average of days that the close must be beyond
+-- param: calmest double = 0.05 in 0.0 .. 1.0 -- share of the last 96 candles that were calmer, the least
+-- param: wildest double = 0.95 in 0.0 .. 1.0 -- the most of it
+-- param: structure_weight double = 0.30 in 0.0 .. 1.0 -- points if its own trend agrees
+-- param: confluence_weight double = 0.20 in 0.0 .. 1.0 -- points if block and gap meet, or stops were swept lately
+-- param: fibonacci_weight double = 0.20 in 0.0 .. 1.0 -- points if the close itself is in optimal trade entry
+-- param: regime_weight double = 0.15 in 0.0 .. 1.0 -- points if volatility is in its middle three fifths
+-- param: volume_weight double = 0.15 in 0.0 .. 1.0 -- points if volume is half of the recent most, or more
+-- param: min_score double = 0.5 in 0.0 .. 1.0 -- points that an entry needs
+-- param: stop_buffer_atr double = 0.25 in 0.0 .. 2.0 -- from the far side of the zone to the stop
+-- param: narrowest_stop_atr double = 1.0 in 0.0 .. 10.0 -- nearer is noise, and costs weigh too much
+-- param: widest_stop_atr double = 4.0 in 0.5 .. 20.0 -- farther is no stop
+-- param: target_1_r double = 1.0 in 0.5 .. 10.0 -- in distances to the stop
+-- param: target_2_r double = 2.0 in 0.5 .. 10.0 -- in distances to the stop
+-- param: target_3_r double = 4.0 in 0.5 .. 10.0 -- in distances to the stop
+-- param: cooldown_candles integer = 16 in 0 .. 40 -- after an entry on the same side
+with
+
+candles as (
+
+    select * from marts.candles
+
+),
+
+indicators as (
+
+    select * from features.indicators
+
+),
+
+smc as (
+
+    select * from features.smc
+
+),
+
+averages as (
+
+    select
+        instrument,
+        timeframe,
+        closed_at,
+        case getvariable('bias_period') when 20 then ema_20 when 50 then ema_50 when 200 then ema_200 end as average
+    from indicators
+
+),
+
+-- The day: which way to trade at all.
+days as (
+
+    select
+        ---------- keys
+        candles.instrument,
+        candles.timeframe,
+        candles.closed_at,
+        smc.known_at,
+
+        ---------- the trend of its structure, where the close is on the same side of the average
+        case
+            when smc.trend > 0 and candles.close > average then 1
+            when smc.trend < 0 and candles.close < average then -1
+            when smc.trend is not null and average is not null then 0
+        end as bias
+
+    from candles
+    join smc using (instrument, timeframe, closed_at)
+    join averages using (instrument, timeframe, closed_at)
+    where candles.timeframe = '1d'
+
+),
+
+-- Four hours: the frame in which it is decided.
+four_hours as (
+
+    select instrument, timeframe, closed_at, known_at, trend, ote_bottom, ote_top
+    from smc
+    where timeframe = '4h'
+
+),
+
+-- The candles on which an entry may come, with what was known by their close.
+bars as (
+
+    select
+        ---------- keys
+        candles.instrument,
+        candles.timeframe,
+        candles.closed_at,
+        candles.closed_at as known_at,
+
+        ---------- prices
+        candles.high::double as high,
+        candles.low::double as low,
+        candles.close::double as close,
+        candles.volume::double as volume,
+
+        ---------- this timeframe
+        indicators.atr_14 as atr,
+        indicators.volatility_14_96 as volatility,
+        smc.trend as trend,
+        smc.swept_highs,
+        smc.swept_lows,
+        smc.bull_block_bottom,
+        smc.bull_block_top,
+        smc.bear_block_bottom,
+        smc.bear_block_top,
+        smc.bull_gap_bottom,
+        smc.bull_gap_top,
+        smc.bear_gap_bottom,
+        smc.bear_gap_top,
+
+        ---------- longer ones
+        days.bias,
+        four_hours.trend as frame_trend,
+        four_hours.ote_bottom,
+        four_hours.ote_top
+
+    from candles
+    join smc using (instrument, timeframe, closed_at)
+    join indicators using (instrument, timeframe, closed_at)
+    asof left join days on candles.instrument = days.instrument and candles.closed_at >= days.known_at
+    asof left join four_hours
+        on candles.instrument = four_hours.instrument and candles.closed_at >= four_hours.known_at
+    where candles.timeframe in ('15m', '1h')
+
+),
+
+sided as (
+
+    select
+        instrument,
+        timeframe,
+        closed_at,
+        known_at,
+        'long' as side,
+        low as nearest,
+        close,
+        volume,
+        atr,
+        volatility,
+        trend,
+        swept_lows is not null as has_swept,
+        bull_block_top as block_near,
+        bull_block_bottom as block_far,
+        bull_gap_top as gap_near,
+        bull_gap_bottom as gap_far,
+        bias,
+        frame_trend,
+        ote_top as ote_near,
+        ote_bottom as ote_far
+    from bars
+
+    union all by name
+
+    select
+        instrument,
+        timeframe,
+        closed_at,
+        known_at,
+        'short' as side,
+        -high as nearest,
+        -close as close,
+        volume,
+        atr,
+        volatility,
+        -trend as trend,
+        swept_highs is not null as has_swept,
+        -bear_block_bottom as block_near,
+        -bear_block_top as block_far,
+        -bear_gap_bottom as gap_near,
+        -bear_gap_top as gap_far,
+        -bias as bias,
+        -frame_trend as frame_trend,
+        -ote_bottom as ote_near,
+        -ote_top as ote_far
+    from bars
+
+),
+
+-- A zone counts as it stood at the close before: what this candle did to it is not known while the price comes to it.
+with_previous as (
+
+    select
+        *,
+        lag(close) over in_time as previous_close,
+        lag(block_near) over in_time as block_top,
+        lag(block_far) over in_time as block_bottom,
+        lag(gap_near) over in_time as gap_top,
+        lag(gap_far) over in_time as gap_bottom,
+        max(volume) over (in_time rows between 20 preceding and 1 preceding) as most_volume,
+        bool_or(has_swept) over (in_time rows between 20 preceding and current row) as has_swept_lately
+    from sided
+    window in_time as (partition by instrument, timeframe, side order by closed_at)
+
+),
+
+-- The price comes from outside, goes into the zone, and closes above its far side.
+touched as (
+
+    select
+        *,
+        coalesce(previous_close > block_top and nearest <= block_top and close >= block_bottom, false) as is_at_block,
+        coalesce(previous_close > gap_top and nearest <= gap_top and close >= gap_bottom, false) as is_at_gap
+    from with_previous
+
+),
+
+zoned as (
+
+    select
+        *,
+        greatest(case when is_at_block then block_top end, case when is_at_gap then gap_top end) as zone_top,
+        least(case when is_at_block then block_bottom end, case when is_at_gap then gap_bottom end) as zone_bottom
+    from touched
+
+),
+
+scored as (
+
+    select
+        *,
+        close - zone_bottom + getvariable('stop_buffer_atr') * atr as stop_distance,
+        case when trend > 0 then getvariable('structure_weight') else 0 end
+        + case when (is_at_block and is_at_gap) or has_swept_lately then getvariable('confluence_weight') else 0 end
+        + case when close between ote_far and ote_near then getvariable('fibonacci_weight') else 0 end
+        + case when volatility between 0.2 and 0.8 then getvariable('regime_weight') else 0 end
+        + case when volume >= 0.5 * most_volume then getvariable('volume_weight') else 0 end as score
+    from zoned
+
+),
+
+-- Why not: the first that fails. All of this but the cooldown is said of every candle, so that it can be counted.
+judged as (
+
+    select
+        *,
+        is_at_block or is_at_gap as is_candidate,
+        case
+            when bias is null or frame_trend is null or atr is null or volatility is null then 'warming up'
+            when bias <= 0 then 'bias of the day'
+            when frame_trend <= 0 then 'structure of four hours'
+            when volatility not between getvariable('calmest') and getvariable('wildest') then 'regime'
+            when not coalesce(zone_bottom <= ote_near and zone_top >= ote_far, false) then 'outside optimal entry'
+            when stop_distance < getvariable('narrowest_stop_atr') * atr then 'stop too narrow'
+            when stop_distance > getvariable('widest_stop_atr') * atr then 'stop too wide'
+            when score < getvariable('min_score') then 'score'
+        end as fault
+    from scored
+
+),
+
+-- Not again soon: a second entry in the same move is the same bet.
+cooled as (
+
+    select
+        *,
+        coalesce(
+            bool_or(is_candidate and fault is null) over (
+                partition by instrument, timeframe, side order by closed_at
+                rows between getvariable('cooldown_candles') preceding and 1 preceding
+            ),
+            false
+        ) as is_hot
+    from judged
+
+),
+
+candidates as (
+
+    select
+        ---------- keys
+        instrument,
+        timeframe,
+        closed_at,
+        known_at,
+        side,
+
+        ---------- proposal
+        abs(close) as close,
+        stop_distance,
+        score,
+        coalesce(fault, case when is_hot then 'cooldown' end) as rejection
+
+    from cooled
+    where is_candidate
+
+),
+
+signals as (
+
+    select
+        ---------- keys
+        instrument,
+        timeframe,
+        closed_at,
+        known_at,
+
+        ---------- proposal
+        side,
+        close,
+        stop_distance,
+        getvariable('target_1_r') * stop_distance as target_1_distance,
+        getvariable('target_2_r') * stop_distance as target_2_distance,
+        getvariable('target_3_r') * stop_distance as target_3_distance,
+        null::double as target_4_distance,
+        score
+
+    from candidates
+    where rejection is null
+
+)
+
+select * from signals

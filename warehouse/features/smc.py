@@ -1,0 +1,221 @@
+"""`features.smc`, what Smart Money Concepts say at the close of each candle, and `marts.zones`, with the zones' lives.
+
+A row is known at its own close and never changes when later candles come. A zone's row does: it says when and why the
+zone ended, which is hindsight to everybody before. So zones are for people, and a strategy reads `features.smc`.
+"""
+
+import hashlib
+from collections.abc import Iterator
+from datetime import UTC, datetime
+from functools import partial
+from itertools import pairwise
+from pathlib import Path
+from typing import NamedTuple
+
+import duckdb
+import numpy as np
+import polars as pl
+from numpy.typing import NDArray
+
+import trading.smc
+from trading.errors import InputUnusable
+from trading.smc.fold import fold
+from trading.smc.layout import ROW, ZONE, End, Kernel, Kind, Records, Row, Series, Zone
+from trading.smc.state import open_zones
+from warehouse.features import states
+from warehouse.features.series import Bars, Span, microseconds, read_bars, series_in
+from warehouse.features.states import EVERY, PARAMETERS, Standing
+from warehouse.features.written import Kind as TableKind
+from warehouse.features.written import Written
+
+TABLE = "features.smc"
+ZONES = "marts.zones"
+ZONES_KEY = ("instrument", "timeframe", "zone_id")
+FOREVER = datetime(9999, 1, 1, tzinfo=UTC)  # the close of a zone that has not ended
+MOST_ROWS = 200_000  # in memory, of half a kilobyte each, unless one series has more
+
+# What is a number in a record, in words.
+_WORDS: dict[str, dict[int, str | None]] = {
+    "kind": {Kind.BLOCK: "order block", Kind.GAP: "fair value gap", Kind.POOL: "liquidity pool"},
+    "why": {end: None if end is End.NOT_YET else end.name.lower() for end in End},
+}
+
+
+_SMALL = frozenset({"trend", "bos", "choch", "session"})  # signs, and bits of a session; all else counts up
+
+
+class Folded(NamedTuple):
+    """What the candles of one series came to, after those that were folded before."""
+
+    series: tuple[str, str]  # instrument, timeframe
+    closed_us: NDArray[np.int64]  # of each row
+    rows: Records
+    ended: Records
+    standings: tuple[Standing, ...]  # before, at some candles between, and after
+
+    @property
+    def newest(self) -> Standing:
+        return self.standings[-1]
+
+
+def code_hash() -> str:
+    """Of all that decides, with the candles, what is told of them."""
+    sources = [*sorted(Path(str(trading.smc.__file__)).parent.glob("*.py")), Path(__file__), Path(states.__file__)]
+    return hashlib.sha256(b"\0".join([repr(PARAMETERS).encode(), *(path.read_bytes() for path in sources)])).hexdigest()
+
+
+def written(kernel: Kernel) -> tuple[Written, Written]:
+    """The stages `features.smc` and `marts.zones`."""
+    made_of = (code_hash(),)
+    return Written(partial(write_smc, kernel=kernel), made_of), Written(partial(write_zones, kernel=kernel), made_of)
+
+
+def write_smc(
+    connection: duckdb.DuckDBPyConnection,
+    table: str,
+    kernel: Kernel,
+    *,
+    kind: TableKind = "table",
+    since: datetime | None = None,
+) -> None:
+    """Create or replace `table` with a row for each candle of `marts.candles`, from each series' first candle on.
+
+    Given `since`, with the rows that close at or after it, where nothing before it has changed since the last time.
+
+    Raises:
+        InputUnusable: a candle that can't be; names the series.
+    """
+    columns = _create(connection, table, kind, Row)
+    states.forget(connection, since)
+    kept: list[Standing] = []
+    frames = []
+    for folded in _folded(connection, kernel, states.newest(connection, series_in(connection, since))):
+        closed_at = pl.Series(folded.closed_us, dtype=pl.Int64)
+        frames.append(_of_series(frame_of(folded.rows, Row).with_columns(closed_at=closed_at), folded.series, since))
+        kept += folded.standings[1:]
+        _insert(connection, table, columns, frames)
+    _insert(connection, table, columns, frames, least=1)
+    states.keep(connection, kept)
+
+
+def write_zones(
+    connection: duckdb.DuckDBPyConnection,
+    table: str,
+    kernel: Kernel,
+    *,
+    kind: TableKind = "table",
+    since: datetime | None = None,
+) -> None:
+    """Create or replace `table` with every zone of every series, after `write_smc` has folded them.
+
+    `closed_at` is the close at which a zone ended, and `FOREVER` while it is open. Given `since`, with the zones that
+    ended at or after it, and all that are open.
+
+    Raises:
+        InputUnusable: as `write_smc`.
+    """
+    columns = _create(connection, table, kind, Zone)
+    series = series_in(connection)
+    before = [states.first(*each) for each in series] if since is None else states.newest(connection, series, since)
+    frames = []
+    for folded in _folded(connection, kernel, before):
+        zones = np.concatenate([folded.ended, open_zones(folded.newest.state)])
+        closed_at = pl.when(pl.col("ended_at") > 0).then("ended_at").otherwise(microseconds(FOREVER))
+        frames.append(_of_series(frame_of(zones, Zone).with_columns(closed_at=closed_at), folded.series, since))
+        _insert(connection, table, columns, frames)
+    _insert(connection, table, columns, frames, least=1)
+
+
+def _create(connection: duckdb.DuckDBPyConnection, table: str, kind: TableKind, record: type) -> dict[str, str]:
+    """The columns of the new table, with their types."""
+    columns = {"instrument": "varchar", "timeframe": "varchar", "closed_at": "timestamptz", **types_of(record)}
+    listed = ", ".join(f"{name} {kind}" for name, kind in columns.items())
+    connection.execute(f"create or replace {kind} {table} ({listed})")
+    return columns
+
+
+def types_of(record: type) -> dict[str, str]:
+    """Columns of a record, with their types in a table."""
+    return {_called(name): _type_of(name, record) for name in record.__annotations__}
+
+
+def _called(name: str) -> str:
+    return "zone_id" if name == "id" else name
+
+
+def _type_of(name: str, record: type) -> str:
+    if record is Zone and name in {"side", *_WORDS}:
+        return "varchar"
+    if name.endswith("_at"):
+        return "timestamptz"
+    if record.__annotations__[name] is float:
+        return "double"
+    return "tinyint" if name in _SMALL else "bigint"
+
+
+def _folded(connection: duckdb.DuckDBPyConnection, kernel: Kernel, standings: list[Standing]) -> Iterator[Folded]:
+    """Each series from where it stands to its last candle."""
+    spans = [Span(each.instrument, each.timeframe, each.opened_us) for each in standings]
+    for standing, (span, bars) in zip(standings, read_bars(connection, spans), strict=True):
+        try:
+            yield _fold(kernel, standing, bars)
+        except InputUnusable as error:
+            raise InputUnusable(f"{TABLE}: {span.instrument} {span.timeframe}: {error}") from error
+
+
+def _fold(kernel: Kernel, standing: Standing, bars: Bars) -> Folded:
+    kept = [standing]
+    rows, ended = [np.empty(0, ROW)], [np.empty(0, ZONE)]
+    for start, end in pairwise(_cuts(standing.candles, len(bars.close))):
+        piece = Bars._make(column[start:end] for column in bars)
+        series = Series(piece.opened_us, piece.open, piece.high, piece.low, piece.close, piece.volume)
+        result = fold(kept[-1].state, series, kernel)
+        rows.append(result.rows)
+        ended.append(result.ended)
+        seen = standing.candles + end
+        kept.append(Standing(*standing[:2], seen, int(piece.opened_us[-1]), int(piece.closed_us[-1]), result.state))
+    return Folded(standing[:2], bars.closed_us, np.concatenate(rows), np.concatenate(ended), tuple(kept))
+
+
+def _cuts(seen: int, new: int) -> list[int]:
+    """Where a fold stops to keep a state: at the last two multiples of `EVERY` candles, and at the end."""
+    last = (seen + new) // EVERY * EVERY - seen
+    return sorted({0, new, *(cut for cut in (last - EVERY, last) if 0 < cut < new)})
+
+
+def frame_of(records: Records, record: type) -> pl.DataFrame:
+    """A column for each field, times in µs; no price and no time are NULL."""
+    frame = pl.DataFrame({name: records[name] for name in record.__annotations__}, nan_to_null=True)
+    frame = frame.with_columns(pl.col(name).replace(0, None) for name in frame.columns if name.endswith("_at"))
+    return _in_words(frame).rename({"id": "zone_id"}) if record is Zone else frame
+
+
+def _in_words(zones: pl.DataFrame) -> pl.DataFrame:
+    is_up, is_pool = pl.col("side") > 0, pl.col("kind") == Kind.POOL
+    of_pool = pl.when(is_up).then(pl.lit("above")).otherwise(pl.lit("below"))
+    of_zone = pl.when(is_up).then(pl.lit("bullish")).otherwise(pl.lit("bearish"))
+    words = [pl.col(name).replace_strict(told, return_dtype=pl.String) for name, told in _WORDS.items()]
+    return zones.with_columns(pl.when(is_pool).then(of_pool).otherwise(of_zone).alias("side"), *words)
+
+
+def _of_series(frame: pl.DataFrame, series: tuple[str, str], since: datetime | None) -> pl.DataFrame:
+    instrument, timeframe = series
+    late = frame if since is None else frame.filter(pl.col("closed_at") >= microseconds(since))
+    return late.with_columns(instrument=pl.lit(instrument), timeframe=pl.lit(timeframe))
+
+
+def _insert(
+    connection: duckdb.DuckDBPyConnection,
+    table: str,
+    columns: dict[str, str],
+    frames: list[pl.DataFrame],
+    least: int = MOST_ROWS,
+) -> None:
+    """Move the rows of `frames` into the table, once there are so many: a statement for each series would be slow."""
+    if sum(map(len, frames)) < least:
+        return
+    connection.register("folded", pl.concat(frames))
+    selected = (f"make_timestamptz({name})" if kind == "timestamptz" else name for name, kind in columns.items())
+    connection.execute(f"insert into {table} select {', '.join(selected)} from folded")
+    connection.unregister("folded")
+    frames.clear()

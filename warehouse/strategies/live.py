@@ -1,0 +1,142 @@
+"""A strategy at its closes, as a session lives through them: candles in, the signals of that close out.
+
+What it holds is in memory: of each series the whole arrays that indicators are computed from, the state of its Smart
+Money Concepts, and the rows of the declared lookback. The text of the strategy runs over those rows alone, in a
+database in memory, and must say what it says over all of history (I32, I33).
+"""
+
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from typing import NamedTuple
+
+import duckdb
+import numpy as np
+import polars as pl
+from numpy.typing import NDArray
+
+from trading.errors import InputUnusable
+from trading.indicators.families import Candles
+from trading.indicators.needs import Need
+from trading.indicators.series import calculate
+from trading.smc.fold import fold
+from trading.smc.kernel import advance
+from trading.smc.layout import ROW, Kernel, Records, Row, Series, State
+from trading.smc.state import begin
+from warehouse.features.indicators import TABLE as INDICATORS
+from warehouse.features.series import Bars, Span, read_bars, series_in
+from warehouse.features.smc import TABLE as SMC
+from warehouse.features.smc import frame_of, types_of
+from warehouse.features.states import PARAMETERS
+from warehouse.grammar.parameters import parameters_set
+from warehouse.schema import TIMEFRAME_US
+from warehouse.strategies.loading import Strategy
+from warehouse.strategies.running import SIGNALS, run_with_parameters_set, scratch
+
+Key = tuple[str, str]  # instrument, timeframe
+
+
+class Held(NamedTuple):
+    """What is held of one series."""
+
+    bars: Bars  # all of them: indicators are computed from the first candle on
+    state: State
+    rows: Records  # of `features.smc`, the newest ones
+    indicators: dict[str, NDArray[np.float64]]  # the newest values
+
+
+class LiveSignals:
+    """Signals of one strategy, close by close. Made by `live_signals`."""
+
+    def __init__(self, connection: duckdb.DuckDBPyConnection, strategy: Strategy, kernel: Kernel) -> None:
+        assert strategy.header.lookback is not None  # the check of the text refuses `full`
+        self._connection = connection
+        self._strategy = strategy
+        self._kernel = kernel
+        # One candle more than the lookback: the last one known before a close, for an as-of join.
+        self._kept = strategy.header.lookback + 2
+        self._held: dict[Key, Held] = {}
+        self._candles: dict[Key, pl.DataFrame] = {}
+
+    def take(self, candles: pl.DataFrame) -> None:
+        """Candles that have closed, with the columns of `marts.candles`; of each series later than those before.
+
+        Raises:
+            InputUnusable: candles that are no candles, or come too late; names the series.
+        """
+        self._offer("marts.candles", candles, {})
+        newer = candles.sort("closed_at").partition_by("instrument", "timeframe", as_dict=True)
+        # Prices become numbers where they do for all of history: another library may round the last bit otherwise.
+        for span, bars in read_bars(self._connection, [Span(*each) for each in series_in(self._connection)]):
+            key = (span.instrument, span.timeframe)
+            known = [self._candles[key]] if key in self._candles else []
+            self._candles[key] = pl.concat([*known, newer[key]]).tail(self._kept)
+            self._held[key] = self._grown(key, bars)
+
+    def signals(self) -> pl.DataFrame:
+        """The signals of the newest close that was taken, as the file gives them."""
+        newest = max(frame["closed_at"][-1] for frame in self._candles.values())
+        self._offer("marts.candles", pl.concat(self._candles.values()), {})
+        self._offer(INDICATORS, self._indicators(), {})
+        if self._strategy.reads_smc:
+            self._offer(SMC, self._smc(), types_of(Row))
+        run_with_parameters_set(self._connection, self._strategy)
+        return self._connection.execute(f"select * from {SIGNALS} where closed_at = ?", [newest]).pl()
+
+    def _grown(self, key: Key, new: Bars) -> Held:
+        before = self._held.get(key)
+        bars = Bars._make(np.append(*columns) for columns in zip(before.bars, new, strict=True)) if before else new
+        state = before.state if before else begin(PARAMETERS, TIMEFRAME_US[key[1]])
+        rows = before.rows if before else np.empty(0, ROW)
+        if self._strategy.reads_smc:
+            state, rows = self._folded(key, state, rows, new)
+        return Held(bars, state, rows, _values(self._strategy.needs, bars, key[1], self._kept))
+
+    def _folded(self, key: Key, state: State, rows: Records, new: Bars) -> tuple[State, Records]:
+        series = Series(new.opened_us, new.open, new.high, new.low, new.close, new.volume)
+        try:
+            result = fold(state, series, self._kernel)
+        except InputUnusable as error:
+            raise InputUnusable(f"{' '.join(key)}: {error}") from error
+        return result.state, np.concatenate([rows, result.rows])[-self._kept :]
+
+    def _indicators(self) -> pl.DataFrame:
+        columns = {
+            column: np.concatenate([held.indicators[column] for held in self._held.values()])
+            for need in self._strategy.needs
+            for column in need.columns
+        }
+        return self._keys().with_columns(pl.DataFrame(columns, nan_to_null=True))
+
+    def _smc(self) -> pl.DataFrame:
+        rows = np.concatenate([held.rows for held in self._held.values()])
+        return self._keys().drop("known_at").with_columns(frame_of(rows, Row))
+
+    def _keys(self) -> pl.DataFrame:
+        columns = ["instrument", "timeframe", "closed_at", pl.col("closed_at").alias("known_at")]
+        return pl.concat([candles.select(columns) for candles in self._candles.values()])
+
+    def _offer(self, table: str, rows: pl.DataFrame, types: dict[str, str]) -> None:
+        told = (
+            f"make_timestamptz({name}) as {name}" if types.get(name) == "timestamptz" else name for name in rows.columns
+        )
+        self._connection.register("offered", rows)
+        self._connection.execute(f"create or replace table {table} as select {', '.join(told)} from offered")
+        self._connection.unregister("offered")
+
+
+@contextmanager
+def live_signals(strategy: Strategy, candles: pl.DataFrame, kernel: Kernel = advance) -> Iterator[LiveSignals]:
+    """A strategy that has taken `candles`, all of history until now. `kernel` folds Smart Money Concepts.
+
+    Raises:
+        InputUnusable: as `LiveSignals.take`.
+    """
+    with scratch() as connection, parameters_set(connection, strategy.values):
+        live = LiveSignals(connection, strategy, kernel)
+        live.take(candles)
+        yield live
+
+
+def _values(needs: Sequence[Need], bars: Bars, timeframe: str, kept: int) -> dict[str, NDArray[np.float64]]:
+    candles = Candles(bars.opened_us, bars.high, bars.low, bars.close, bars.volume, TIMEFRAME_US[timeframe])
+    return {column: values[-kept:] for need in needs for column, values in calculate(need, candles).items()}
