@@ -44,6 +44,8 @@ class Paths(Part):
     @model_validator(mode="after")
     def _anchored(self) -> Self:
         home = Path(os.environ.get("SLIPWAY_HOME") or ROOT).absolute()
+        if not home.is_dir() and (home.exists() or any(each.is_file() for each in home.parents)):
+            raise ValueError(f"SLIPWAY_HOME={home} is a file, or lies in one: name a folder, which need not exist yet")
         anchors = {"state": home, "published": home, "backups": home, "sql": ROOT, "sample": ROOT}
         for name, anchor in anchors.items():
             object.__setattr__(self, name, anchor / getattr(self, name))
@@ -139,8 +141,12 @@ class Venue(Part):
 
 
 class Backfill(Part):
-    """What is fetched when nobody says it, and how much of what is held is fetched again."""
+    """What is fetched when nobody says it, and how much of what is held is fetched again.
 
+    `instruments` are fetched beside those that the settings describe; the name `universe` stands for its members.
+    """
+
+    instruments: tuple[str, ...]
     datasets: Annotated[tuple[Dataset, ...], Field(min_length=1)]
     overlap_candles: Annotated[int, Field(ge=0)]
 

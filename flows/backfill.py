@@ -41,7 +41,8 @@ def backfill(
 
     Args:
         venue: A venue of the settings, `kraken` or `sandbox`. Left out: the one whose data the warehouse holds.
-        instruments: For example BTC/USD, which stands for its perpetual too. Left out: those of the settings.
+        instruments: For example BTC/USD, which stands for its perpetual too, or `universe` for all of its members. Left
+            out: those of the settings.
         datasets: ohlc, trades, charts, funding. Left out: those of the settings.
         since: Fetch from then on. Left out: from what the warehouse holds on, and without that all that the venue has.
         trades_hours: How far back trades go, instead of `since`.

@@ -9,6 +9,7 @@ from config.settings import ROOT, Timeframe, load_settings
 from tasks import facts
 from tasks.catalog import (
     CANDLES_LANDED,
+    alert_unnamed,
     announce,
     land_archive,
     land_inbox,
@@ -48,6 +49,8 @@ def ingest(
 ) -> None:
     """Land a file or a folder of candles, and let the build follow if the batch passes its checks.
 
+    Files of an inbox whose names don't say what they hold are left there, named and alerted.
+
     A file that can't be used, or an instrument that fails its checks, keeps no other from landing; the run fails at
     its end and names it. A run over an inbox fails for a file once, and only mentions it as long as it lies there
     unchanged.
@@ -63,10 +66,15 @@ def ingest(
     """
     settings = load_settings(profile)
     place = ROOT / Path(path).expanduser()
+    columns_map = columns.model_dump(exclude_none=True) if columns else None
     land = land_inbox if may_be_empty else land_archive
-    batch = land(settings, place, columns.model_dump(exclude_none=True) if columns else None)
+    unnamed = alert_unnamed(settings, place, columns_map) if may_be_empty else ()
+    batch = land(settings, place, columns_map)
     if batch is None:
         tell(f"Nothing to land: {place} holds no file of candles that has been at rest for a minute.")
+        for sentence in unnamed:
+            tell(sentence)
+        note(facts.of_no_batch(unnamed))
         return
     for sentence in batch.sentences:
         tell(sentence)

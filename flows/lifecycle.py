@@ -47,7 +47,7 @@ def drill(profile: str = "paper") -> None:
 
 @flow(version=code_version(), on_failure=[tell_of_failure], on_crashed=[tell_of_failure])
 def tidy(profile: str = "paper") -> None:
-    """Throw away what is past its limit, counted, and give its room back.
+    """Throw away what is past its limit, counted, and give its room back. The log says the counts.
 
     Args:
         profile: Settings, by the name of a file in config/.
@@ -57,4 +57,7 @@ def tidy(profile: str = "paper") -> None:
     compacted = compact(settings)
     files = forget_old_files(settings)
     runs = forget_old_runs(settings)
-    note(facts.of_tidying(rows, compacted, files, runs))
+    removed = facts.of_tidying(rows, compacted, files, runs)
+    for what, count in removed.items():
+        tell(f"{what}: {count}")
+    note(removed)

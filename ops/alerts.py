@@ -192,9 +192,14 @@ class Outbox:
 
 
 def waiting_alerts(journal: JournalReader) -> int:
-    """Alerts that no channel has taken yet."""
+    """How many alerts no channel has taken yet."""
+    return len(untaken(journal))
+
+
+def untaken(journal: JournalReader) -> set[str]:
+    """Their keys."""
     taken = {row.values["alert"] for row in journal.rows(kinds=[Kind.DELIVERY]) if row.values["channel"]}
-    return sum(row.values["key"] not in taken for row in journal.rows(kinds=[Kind.ALERT]))
+    return {row.values["key"] for row in journal.rows(kinds=[Kind.ALERT])} - taken
 
 
 def _channel(url: str) -> "Apprise | None":

@@ -65,6 +65,7 @@ class Kind(StrEnum):
 
     SESSION = "session"  # a session started, recovered or ended
     LEASE = "lease"  # a writer took over
+    READING = "reading"  # a published candle that is decided upon from here on, until another reading of it
     EVENT = "event"  # what happened at the venue: candle, signal, price, fill, funding, timer
     INTENT = "intent"  # what the core wants done; written before it is sent
     OUTCOME = "outcome"  # what became of an intent: accepted, refused, unavailable, unknown

@@ -33,15 +33,20 @@ TRIGGER_WAIT_S = 180.0  # from the event of one flow to the run of the next; the
 
 
 class Link(NamedTuple):
-    """One deployment of the chain, and how long a person should have to wait for it."""
+    """One deployment of the chain, how long a person should have to wait for it, and what is started beside it.
+
+    What is started beside another has its own place in the chain, where it is waited for.
+    """
 
     deployment: str
     title: str
     wait_s: float
+    beside: tuple[str, ...] = ()
 
 
 CHAIN = (
-    Link("ingest/archive", "land and validate", 600.0),
+    Link("ingest/archive", "land and validate", 600.0, beside=("universe/discover",)),
+    Link("universe/discover", "universe", 600.0),
     Link("backfill/venue", "backfill", 600.0),
     Link("transform/build", "build and publish", 600.0),
     Link("backtest/smc", "backtest of Smart Money", 600.0),
@@ -106,8 +111,8 @@ def run(root: Path, state: Path, sample: Path, venue: Venue, *, version: str, en
 
 def refuse_full_disk(state: Path) -> None:
     """Refuse before a database has filled the last gigabyte."""
-    state.mkdir(parents=True, exist_ok=True)
-    free_gb = shutil.disk_usage(state).free / 1e9
+    standing = next(folder for folder in (state, *state.parents) if folder.exists())
+    free_gb = shutil.disk_usage(standing).free / 1e9
     if free_gb < NEEDED_GB:
         raise SetupFailed(
             f"Not enough disk space at {state}: {free_gb:.1f} GB are free, {NEEDED_GB:.0f} GB are needed."
@@ -135,16 +140,17 @@ def follow(server: Orchestrator, up: Stack, state: Path, starts: Starts, board: 
     """Start what is to be started and watch the chain, named by its `chain`, to its end, or to where it broke."""
     ids = _deployment_ids(server)
     finished: list[Finished] = []
+    runs: dict[str, FlowRun] = {}
     chain = ""
     try:
         for link in CHAIN:
             board.begin(link.title)
-            if link.deployment in starts:
-                parameters = starts[link.deployment]()
-                chain = parameters["chain"]
-                began = server.start_run(ids[link.deployment], parameters)
-            else:
-                began = _started_by_event(server, up, state, link, ids[link.deployment], chain)
+            for deployment in (link.deployment, *link.beside):
+                if deployment in starts and deployment not in runs:
+                    parameters = starts[deployment]()
+                    chain = parameters.get("chain", chain)
+                    runs[deployment] = server.start_run(ids[deployment], parameters)
+            began = runs.get(link.deployment) or _started_by_event(server, up, state, link, ids[link.deployment], chain)
             ended = _watch(server, up, state, link, began, board)
             finished.append(Finished(link.title, ended.run_seconds, server.facts(ended.id)))
     except (Failed, SetupFailed) as failure:
@@ -162,20 +168,22 @@ def _market(
 
 
 def _starts(sample: Path, venue: Venue, addresses: Callable[[], Path] | None, chain: str) -> Starts:
+    def universe() -> dict[str, Any]:
+        told = None if addresses is None else str(addresses())
+        return {"venue": venue.name, "addresses": told, "is_routine": False}
+
     def backfill() -> dict[str, Any]:
         return {
-            "venue": venue.name,
+            **universe(),
             "instruments": list(venue.instruments),
             "datasets": list(DATASETS),
             "trades_hours": TRADES_HOURS,
-            "addresses": None if addresses is None else str(addresses()),
-            "is_routine": False,
             "chain": chain,
         }
 
     # The archive is not announced: the build is to follow when the backfill has landed too.
     archive = {"path": str(sample), "announces": False, "chain": chain}
-    return {"ingest/archive": lambda: archive, "backfill/venue": backfill}
+    return {"ingest/archive": lambda: archive, "universe/discover": universe, "backfill/venue": backfill}
 
 
 def _deploy_all(environment: Mapping[str, str], root: Path, log: Path) -> None:

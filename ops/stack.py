@@ -112,7 +112,7 @@ def read(state: Path) -> Stack | None:
         noted = json.loads(_note(state).read_text(encoding="utf-8"))
         token, api_url = str(noted["token"]), str(noted["api_url"])
         members = [Member(str(m["name"]), int(m["pid"]), float(m["started_at"])) for m in noted["members"]]
-    except FileNotFoundError:
+    except (FileNotFoundError, NotADirectoryError):
         return None
     except (ValueError, KeyError, TypeError):  # cut off by a full disk or edited: the note is lost, not the machine
         return None
@@ -135,10 +135,9 @@ def is_alive(member: Member, token: str) -> bool:
 def one_at_a_time(state: Path, say: Say) -> Iterator[None]:
     """For what must not be done twice at once: of two `make run` the second waits, and finds it done.
 
-    Raises SetupFailed: the other one did not end in half an hour.
+    Raises SetupFailed: the other one did not end in half an hour, or nothing can be written there.
     """
-    state.mkdir(parents=True, exist_ok=True)
-    with (state / "stack.lock").open("a") as lock:
+    with _lock(state) as lock:
         if not _is_ours(lock):
             say("another `make run` or `make stop` is at work here; waiting for it")
             patience_ends = time.monotonic() + TURN_WAIT_S
@@ -150,6 +149,17 @@ def one_at_a_time(state: Path, say: Say) -> Iterator[None]:
                     )
                 time.sleep(0.1)
         yield
+
+
+def _lock(state: Path) -> IO[str]:
+    try:
+        state.mkdir(parents=True, exist_ok=True)
+        return (state / "stack.lock").open("a")
+    except OSError as error:
+        raise SetupFailed(
+            f"{state} can't be written: {error.strerror}. Make room there and the folder writable, or choose another "
+            "home: SLIPWAY_HOME=<another folder>."
+        ) from error
 
 
 def _is_ours(lock: IO[str]) -> bool:

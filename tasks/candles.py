@@ -1,11 +1,13 @@
 """Candles from files into the warehouse: land, validate, publish. Each step is a unit of work of its own."""
 
+import hashlib
 from collections.abc import Mapping
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 from config.settings import Settings
 from exchange.kraken.symbols import series_of_file
+from tasks.alerting import alert
 from tasks.provenance import code_version
 from warehouse import connection
 from warehouse.batches import BatchReport
@@ -17,6 +19,7 @@ from warehouse.intake import held, landing
 from warehouse.intake.archives import NothingToLand
 from warehouse.intake.layouts import ColumnMap
 
+SHOWN_NAMES = 10
 LEFT_OVER_AFTER = timedelta(minutes=15)  # by then whoever landed a batch has judged it, or is gone
 
 
@@ -52,6 +55,30 @@ def land_inbox(settings: Settings, inbox: Path, columns: Mapping[str, str] | Non
         return _landed(settings, inbox, columns, is_inbox=True)
     except NothingToLand:
         return None  # while this waited for the build file, someone began to write what was at rest, or took it away
+
+
+def alert_unnamed(settings: Settings, inbox: Path, columns: Mapping[str, str] | None = None) -> tuple[str, ...]:
+    """Alert that files in an inbox are never read, since nothing states their series; the sentence, if there are any.
+
+    Once for the same files: whoever drops another one in is told of all that lie there.
+
+    Raises:
+        SetupFailed: the journal of these alerts can't be opened.
+        CheckFailed: it is damaged.
+    """
+    names = landing.inbox_unnamed(inbox, series_of_file, _map_of(columns), datetime.now(UTC))
+    if not names:
+        return ()
+    said = (
+        f"{len(names)} file(s) in {inbox} are not read, for their names state no instrument and timeframe: "
+        f"{', '.join(names[:SHOWN_NAMES])}{' …' if len(names) > SHOWN_NAMES else ''}. Call them like XBTUSD_15.csv, or "
+        "land them by their path with a column map that states both."
+    )
+    digest = hashlib.sha256("\n".join(names).encode()).hexdigest()[:12]
+    alert(
+        settings, "ingest", key=f"unnamed:{digest}", severity="warning", title="files in the inbox not read", body=said
+    )
+    return (said,)
 
 
 def validate_batch(settings: Settings, batch: BatchReport) -> Verdict | None:

@@ -25,6 +25,7 @@ from prefect.runtime import flow_run
 from prefect.tasks import Task
 from prefect.utilities.callables import get_parameter_defaults
 
+from tasks.logs import leave_out_stacks
 from trading.errors import ExchangeUnavailable, WarehouseBusy
 
 if TYPE_CHECKING:
@@ -40,7 +41,7 @@ if TYPE_CHECKING:
     from tasks.backfill.time_sales import Rebuilt
     from tasks.backtests import BacktestSummary
     from tasks.publication import JournalsReport
-    from tasks.revisions import Revised
+    from tasks.revisions.alerting import Revised
     from tasks.session import SessionSummary
     from tasks.stages import StagesReport
     from tasks.universe.discovery import DiscoveryReport
@@ -62,6 +63,8 @@ R = TypeVar("R")
 TEMPORARY = (WarehouseBusy, ExchangeUnavailable)  # nothing happened, and the same call may succeed later
 RETRY_DELAYS_S = [2.0, 10.0, 30.0]
 PROGRESS_EVERY_S = 3.0
+
+leave_out_stacks()  # here, since every flow imports this module, and Prefect nothing else of ours
 
 # What a finished flow tells the rest of the chain; prefect.yaml names the same events.
 CANDLES_LANDED: Final = "slipway.candles.landed"
@@ -104,6 +107,14 @@ def land_inbox(settings: Settings, path: Path, columns: Mapping[str, str] | None
     from tasks import candles
 
     return candles.land_inbox(settings, path, columns)
+
+
+@patiently
+def alert_unnamed(settings: Settings, path: Path, columns: Mapping[str, str] | None) -> tuple[str, ...]:
+    """Files of an inbox that nobody can read are alerted, and named."""
+    from tasks import candles
+
+    return candles.alert_unnamed(settings, path, columns)
 
 
 @patiently
@@ -210,9 +221,9 @@ def check_all(settings: Settings) -> tuple[CheckResult, ...]:
 @patiently
 def alert_revised_decisions(settings: Settings) -> tuple[Revised, ...]:
     """Tell of candles that were revised after a session had decided upon them."""
-    from tasks import revisions
+    from tasks.revisions import alerting
 
-    return revisions.alert_revised_decisions(settings)
+    return alerting.alert_revised_decisions(settings)
 
 
 @patiently

@@ -6,7 +6,7 @@ from operator import add
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Mapping, Sequence
     from datetime import datetime
     from decimal import Decimal
 
@@ -26,14 +26,16 @@ if TYPE_CHECKING:
     from warehouse.upkeep.retention import Forgotten
 
 Facts = dict[str, str]
+SHOWN_LEFT_OUT = 5
 SHOWN_BAD_ROWS = 3  # the rest is in raw.quarantine
 
 
 def of_batch(batch: BatchReport) -> Facts:
     """Rows of one ingestion, and what became of them."""
     refused = {"refused files": "\n".join(str(refusal) for refusal in batch.refusals)} if batch.refusals else {}
+    left_out = _left_out(batch.skipped)
     if batch.already_landed:
-        return {"rows landed": "0", "known already": f"all of it, as batch {batch.batch_id}", **refused}
+        return {"rows landed": "0", "known already": f"all of it, as batch {batch.batch_id}", **left_out, **refused}
     return {
         "rows read": f"{batch.rows_read:,}",
         "rows landed": f"{batch.rows_landed:,}",
@@ -45,8 +47,14 @@ def of_batch(batch: BatchReport) -> Facts:
             f"{_day(span.last_opened_at)}"
             for span in batch.series
         },
+        **left_out,
         **refused,
     }
+
+
+def of_no_batch(unnamed: Sequence[str]) -> Facts:
+    """An inbox in which nothing could be read, and what lies there all the same."""
+    return {"rows landed": "0", **_left_out(unnamed)}
 
 
 def of_backfill(landed: Landed, venue: str) -> Facts:
@@ -177,6 +185,12 @@ def of_tidying(rows: Forgotten, compacted: Compaction, files: Removed, runs: int
         "Prefect runs": f"{runs:,}",
         "build file": f"{after / 1e6:,.1f} MB{was}",
     }
+
+
+def _left_out(sentences: Sequence[str]) -> Facts:
+    more = len(sentences) - SHOWN_LEFT_OUT
+    told = [*sentences[:SHOWN_LEFT_OUT], *([f"… and {more} more"] if more > 0 else [])]
+    return {"left out": "\n".join(told)} if told else {}
 
 
 def _signals(count: int, rejections: Mapping[str, int]) -> str:

@@ -7,7 +7,8 @@ belongs to one strategy text and one set of trading settings: another pair begin
 A close is lived through once, with what is published by then. A candle that lands later, or is revised, would never be
 seen again (I31). So before it goes on, the session compares the candles and signals that its journal holds with what
 is published for the same span now. No hash is kept for it: the journal holds the very values. Where they differ no
-close is traded, entries least of all, and a person is told what differs first and what to do.
+close is traded, entries least of all, and a person is told what differs first and what to do. What it read to decide is
+in the journal too (`tasks/revisions/readings.py`), so that a revision is told even when the session never runs again.
 
 Candles of one instrument may be published before those of another. A session that went ahead would live through closes
 without the other's candles, and could never see them. So it lives no further than the candles of all its instruments
@@ -27,9 +28,10 @@ from exchange.simulator import Candle, Signal, Simulator
 from ops.alerts import Channels, Delivery, Outbox
 from ops.clock import SteppedClock, SystemClock, as_datetime
 from ops.journal import Entry, Journal, JournalReader, Kind
-from tasks.market import IntTable, Market, load_history
+from tasks.market import History, IntTable, Market, load_history
 from tasks.provenance import code_version, settings_hash, text_hash
 from tasks.recording import Identity, closes_of, entries_of, first_difference
+from tasks.revisions.readings import Readings, read_otherwise, readings_at, readings_of
 from tasks.startup import told
 from trading.errors import TradingHalted
 from trading.model import E8, Decision, equity_e8
@@ -93,6 +95,7 @@ class Close(NamedTuple):
     at: int
     candles: tuple[Candle, ...]
     signals: tuple[Signal, ...]
+    readings: tuple[Entry, ...] = ()  # the candles as they were published
 
 
 class Straggler(NamedTuple):
@@ -143,11 +146,11 @@ def run_session(settings: Settings) -> SessionSummary:
         outbox = Outbox(journal, channels, clock)
         # Only now: what a session that has just ended decided on can't be newer than what is read under our lease.
         with told(outbox, f"session-not-started:{name}:{journal.token}", f"session can't start: {name}"):
-            market = load_history(settings, strategy).market
+            history = load_history(settings, strategy)
         # The token makes it another alert each time: a session that halts again has to be told again.
         with told(outbox, f"session-halted:{path.stem}:{journal.token}", f"session halted: {path.stem}"):
-            stragglers = stragglers_of(market, identity.instruments)
-            summary = _lived(journal, market, identity, settings.session.candles, clock)
+            stragglers = stragglers_of(history.market, identity.instruments)
+            summary = _lived(journal, history, identity, settings.session.candles, clock)
             summary = summary._replace(note=note, waits_for="; ".join(map(str, stragglers)))
             return summary._replace(alert=_announce(outbox, summary, stragglers))
 
@@ -203,7 +206,7 @@ def trade(
         clock.sleep_until(close.at)
         assert all(signal.known_at <= clock.now() for signal in close.signals), "a signal from the future"
         entries = entries_of(close.candles, close.signals, simulator.advance(close.candles, close.signals), identity)
-        journal.append(entries)
+        journal.append([*close.readings, *entries])
         tally = _counted(tally, entries)
     return tally, clock.now()
 
@@ -273,13 +276,17 @@ def _first_change(was: set[Row], is_now: set[Row], closed_at: int, instruments: 
     return f"{instruments[first[1]]}, closed {_when(first[0])}, {fate}{others}"
 
 
-def _lived(journal: Journal, market: Market, identity: Identity, limit: int, clock: Clock) -> SessionSummary:
+def _lived(journal: Journal, history: History, identity: Identity, limit: int, clock: Clock) -> SessionSummary:
+    market = history.market
     simulator = Simulator(market.rules, market.costs, market.account)
     past = recover(journal, simulator, identity)
     _refuse_revision(journal, past, market, identity)
-    closes = closes_after(known_of_all(market), past.last_close_at, limit)
-    journal.append([_started(clock.now(), identity)])
-    added, last_close_at = trade(journal, simulator, identity, closes, past.last_close_at)
+    closes = tuple(closes_after(known_of_all(market), past.last_close_at, limit))
+    readings = _readings(history, past, closes)
+    read_again = readings_at(past.candles, readings, identity.instruments)
+    journal.append([_started(clock.now(), identity), *read_otherwise(journal, read_again)])
+    lived = (close._replace(readings=readings_at(close.candles, readings, identity.instruments)) for close in closes)
+    added, last_close_at = trade(journal, simulator, identity, lived, past.last_close_at)
     return SessionSummary(
         journal=journal.path,
         note="",
@@ -290,6 +297,12 @@ def _lived(journal: Journal, market: Market, identity: Identity, limit: int, clo
         open_positions=simulator.account.open_positions,
         alert=Delivery(0, 0, 0),
     )
+
+
+def _readings(history: History, past: Past, closes: Sequence[Close]) -> Readings:
+    """Of all candles that the session has seen or is about to see."""
+    seen = [*past.candles, *(candle for close in closes for candle in close.candles)]
+    return readings_of(history, min(candle.opened_at for candle in seen)) if seen else {}
 
 
 def _refuse_revision(journal: JournalReader, past: Past, market: Market, identity: Identity) -> None:

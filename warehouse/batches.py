@@ -51,7 +51,10 @@ class Refusal:
 
     def __str__(self) -> str:
         said = "was refused" if self.is_new else "was refused before and was not tried again"
-        return f"{self.name} {said} (batch {self.batch_id}, {self.rows:,} rows in quarantine): {self.reason}"
+        record = f"{said} (batch {self.batch_id}, {self.rows:,} rows in quarantine)"
+        if self.reason.startswith(self.name):
+            return f"{self.reason} It {record}."
+        return f"{self.name} {record}: {self.reason}"
 
 
 @dataclass(frozen=True)
@@ -88,9 +91,11 @@ class BatchReport:
         if not new:
             return
         rest = "nothing was landed" if self.state == "refused" else f"the rest is in batch {self.batch_id}"
+        told = f"{len(new)} files at {self.path} can't be used; {rest}. {' '.join(_shortened(new))}"
+        if len(new) == 1:
+            told = f"{new[0]} {rest[0].upper()}{rest[1:]}."
         raise InputUnusable(
-            f"{len(new)} file(s) at {self.path} can't be used; {rest}. {' '.join(_shortened(new))}"
-            " Mend or remove what was refused; to try it again as it is, land it by its own path."
+            f"{told} Mend or remove what was refused; to try it again as it is, land it by its own path."
         )
 
     def _of_the_batch(self) -> tuple[str, ...]:

@@ -48,7 +48,7 @@ def unit_of_work(
 
     Raises:
         WarehouseBusy: another process held the file for `lock_wait_s` seconds; says which, if it can.
-        SetupFailed: the file can't be opened or made: no disk, no right, not a warehouse.
+        SetupFailed: the file can't be opened, made or written: no disk, no room, no right, not a warehouse.
     """
     deadline = time.monotonic() + lock_wait_s
     with (
@@ -208,10 +208,26 @@ def _holder(file: IO[str]) -> str:
 def _opened(path: Path, deadline: float, memory_limit: str, threads: int) -> Iterator[duckdb.DuckDBPyConnection]:
     connection = _connect(path, deadline, {"memory_limit": memory_limit, "threads": threads})
     try:
-        configure(connection)
-        yield connection
+        with _faults_named(path):
+            configure(connection)
+            yield connection
     finally:
         connection.close()
+
+
+@contextmanager
+def _faults_named(path: Path) -> Iterator[None]:
+    """What DuckDB says of the disk, as an error of ours. At a commit that is a broken transaction."""
+    try:
+        yield
+    except (duckdb.IOException, duckdb.TransactionException) as error:
+        if isinstance(error, duckdb.TransactionException) and "Failed to commit: Could not" not in str(error):
+            raise
+        reason = str(error).partition("\n")[0]  # what follows is about DuckDB itself
+        raise SetupFailed(
+            f"The warehouse at {path} can't be written: {reason}. It is as it was before. Make room, or mend what is "
+            "named, and start again."
+        ) from error
 
 
 def _connect(path: Path, deadline: float, config: Config) -> duckdb.DuckDBPyConnection:

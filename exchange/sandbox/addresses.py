@@ -8,10 +8,12 @@ import fcntl
 import json
 import os
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from itertools import count
 from pathlib import Path
 from typing import NamedTuple, TextIO
+
+from trading.errors import SetupFailed
 
 Addresses = dict[str, str]
 
@@ -25,21 +27,38 @@ class Place(NamedTuple):
 
 @contextmanager
 def on_file(addresses: Addresses, first: Path) -> Iterator[Place]:
-    """Have the addresses on file while the block runs: in `first`, or in the next that no other sandbox has."""
+    """Have the addresses on file while the block runs: in `first`, or in the next that no other sandbox has.
+
+    Raises SetupFailed: there can be no such file.
+    """
+    with ExitStack() as held:
+        try:
+            place = _taken(addresses, first, held)
+        except OSError as error:
+            raise SetupFailed(
+                f"The sandbox can't write its addresses to {first}: {error.strerror}. Make room there and the folder "
+                "writable, or give it another home: SLIPWAY_HOME=<another folder>."
+            ) from error
+        try:
+            yield place
+        finally:
+            _remove(addresses, place.file)
+
+
+def _taken(addresses: Addresses, first: Path, held: ExitStack) -> Place:
+    """Write the first file that nobody has; its lock is `held` from then on."""
     first.parent.mkdir(parents=True, exist_ok=True)
     others: list[str] = []
     for number in count(1):
         file = first if number == 1 else first.with_stem(f"{first.stem}-{number}")
-        with _lock_of(file).open("a+", encoding="utf-8") as lock:
-            if not _claimed(lock, addresses):
-                others.append(_other(file))
-                continue
-            _write(addresses, file)
-            try:
-                yield Place(file, tuple(others))
-            finally:
-                _remove(addresses, file)
-            return
+        with ExitStack() as looking:
+            lock = looking.enter_context(_lock_of(file).open("a+", encoding="utf-8"))
+            if _claimed(lock, addresses):
+                _write(addresses, file)
+                held.enter_context(looking.pop_all())
+                return Place(file, tuple(others))
+        others.append(_other(file))
+    raise AssertionError("numbers don't end")
 
 
 def _lock_of(file: Path) -> Path:

@@ -11,7 +11,13 @@ def register(
     """Add the command to the parser; `moment` reads a time."""
     backfill = commands.add_parser("backfill", help="fetch a venue's history into the warehouse, without Prefect")
     backfill.add_argument("--venue", help="kraken or sandbox; default: the one whose data the warehouse holds")
-    backfill.add_argument("--instrument", action="append", dest="instruments", metavar="NAME", help="repeatable")
+    backfill.add_argument(
+        "--instrument",
+        action="append",
+        dest="instruments",
+        metavar="NAME",
+        help="repeatable; `universe`: all its members; default: those of the settings",
+    )
     backfill.add_argument(
         "--dataset",
         action="append",

@@ -24,6 +24,7 @@ def register(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") ->
 def _venue_check(chosen: argparse.Namespace) -> int:
     from config.settings import load_settings
     from ops.venue.report import show_findings
+    from tasks.sandboxes.presence import refuse_ended
     from tasks.sandboxes.venue_check import check_venue, refusal, venue_addresses
 
     venue = venue_addresses(chosen.at)
@@ -31,6 +32,8 @@ def _venue_check(chosen: argparse.Namespace) -> int:
     if reason is not None:
         print(reason, file=sys.stderr)
         return NOT_ASKED_FOR
+    if chosen.at is not None:
+        refuse_ended(venue.spot_rest, chosen.at)
     findings, page = check_venue(load_settings(chosen.profile).paths, venue, print)
     show_findings(findings, page)
     return findings.code

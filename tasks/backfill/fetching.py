@@ -15,6 +15,7 @@ from ops.clock import SystemClock
 from tasks.backfill.board import Board, Look, Watch, tell
 from tasks.backfill.planning import plan
 from tasks.backfill.request import Failure, Request, Target, targets
+from tasks.sandboxes.presence import refuse_ended
 from trading.errors import CheckFailed, ExchangeUnavailable, InputUnusable, SetupFailed, SlipwayError, WarehouseBusy
 from trading.ports import Clock
 from warehouse.connection import unit_of_work
@@ -49,6 +50,7 @@ def attempt(
 
     Raises:
         ExchangeUnavailable: the venue does not even say what time it is.
+        InputUnusable: all that is asked for is still to come.
         SetupFailed: it has no address.
     """
     wanted, failures = targets(settings, request)
@@ -65,7 +67,10 @@ def raise_failures(failures: Sequence[Failure], done: str) -> None:
 
 
 def urls_of(settings: Settings, request: Request) -> Urls:
-    """Where the venue is. Raises SetupFailed: no sandbox runs, or it has left something else than its addresses."""
+    """Where the venue is.
+
+    Raises SetupFailed: no sandbox runs, or one was killed and has left its addresses, or something else than those.
+    """
     venue = settings.venues[request.venue]
     if venue.spot_url is not None and venue.futures_url is not None:
         return Urls(venue.spot_url, venue.futures_url)
@@ -73,11 +78,13 @@ def urls_of(settings: Settings, request: Request) -> Urls:
     file = request.addresses or settings.paths.state / venue.addresses
     try:
         told = json.loads(file.read_text(encoding="utf-8"))
-        return Urls(told["spot_rest"], told["futures_rest"])
-    except FileNotFoundError as error:
+        urls = Urls(told["spot_rest"], told["futures_rest"])
+        refuse_ended(urls.spot, file)
+    except (FileNotFoundError, NotADirectoryError) as error:
         raise SetupFailed(f"No sandbox is running: there is no {file}. `slipway sandbox` starts one.") from error
     except (ValueError, KeyError, TypeError) as error:
         raise SetupFailed(f"{file} holds no addresses of a sandbox: end it and start it again.") from error
+    return urls
 
 
 async def _fetch_all(
@@ -88,12 +95,23 @@ async def _fetch_all(
     places, budget = asyncio.Semaphore(AT_ONCE), Budget(clock)
     async with PublicClient(urls_of(settings, request), budget, patience) as client:
         now_s = (await client.server_time()).unixtime
+        _refuse_future(request, now_s)
         _refuse_other_market(settings, request, now_s)
         jobs, failures = plan(settings, request, wanted, (now_s - SETTLING_S) // QUARTER_S * QUARTER_S)
         board = Board(target.title for target, _ in jobs)
         async with _watched(lambda: Look(board.states(), budget.snapshot()), watch):
             ended = await asyncio.gather(*(_attempt(client, board, places, *each) for each in jobs))
     return [*failures, *(failure for failure in ended if failure)]
+
+
+def _refuse_future(request: Request, now_s: int) -> None:
+    """Raise InputUnusable when all that is asked for is still to come, by the venue's clock."""
+    if request.since is not None and request.since.timestamp() >= now_s:
+        now = datetime.fromtimestamp(now_s, UTC)
+        raise InputUnusable(
+            f"There is nothing to fetch since {request.since.astimezone(UTC):%Y-%m-%d %H:%M} UTC: that is in the "
+            f"future of {request.venue}, whose clock says {now:%Y-%m-%d %H:%M}. Say an earlier time."
+        )
 
 
 def _refuse_other_market(settings: Settings, request: Request, now_s: int) -> None:

@@ -1,6 +1,6 @@
 """What a backfill is asked for: which venue, which jobs, from when on. One warehouse holds the data of one venue."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
 from itertools import product
 from pathlib import Path
@@ -9,10 +9,13 @@ from uuid import uuid4
 
 from config.settings import Dataset, Settings
 from exchange.kraken.symbols import archive_name, series_of_file
+from tasks.sandboxes.presence import is_running
 from trading.errors import InputUnusable, SetupFailed, SlipwayError
 from warehouse.connection import unit_of_work
 from warehouse.intake import held
+from warehouse.reference import discoveries
 
+UNIVERSE = "universe"  # in the place of an instrument: all members of the universe in force
 SPOT: tuple[Dataset, ...] = ("ohlc", "trades")
 SOURCES: dict[Dataset, str] = {"ohlc": "rest", "trades": "trades", "charts": "charts", "funding": "rest"}
 
@@ -29,6 +32,7 @@ class Request(NamedTuple):
 
     venue: str
     instruments: tuple[str, ...]  # spot, `BTC/USD`; each stands for its perpetual too
+    perpetuals: Mapping[str, str]  # of spot instruments, as far as they are known
     datasets: tuple[Dataset, ...]
     since: datetime | None = None
     trades_hours: int | None = None
@@ -71,8 +75,12 @@ def request_of(
 ) -> Request:
     """A request; what is left out comes from the settings, the venue from what the warehouse holds.
 
+    Among the instruments `universe` stands for the members of the venue's universe in force. Of those that the settings
+    name for every day there may be none yet.
+
     Raises:
-        SetupFailed: the venue is not known, not chosen, or another one than the warehouse's.
+        SetupFailed: the venue is not known, not chosen, or another one than the warehouse's; or its universe is asked
+            for, and has no member.
         InputUnusable: a time without its zone, or hours that are none.
     """
     if since is not None and since.tzinfo is None:
@@ -85,9 +93,17 @@ def request_of(
     if chosen not in settings.venues:
         raise SetupFailed(f"There is no venue {chosen!r}; config/base.toml has {', '.join(settings.venues)}.")
     refuse_other_venue(settings, chosen)
+    members = _members(settings, chosen)
+    if instruments and UNIVERSE in instruments and not members:
+        raise SetupFailed(
+            f"The universe of {chosen} has no member, or nobody has looked yet. Look now: `prefect deployment run "
+            f"universe/discover --param venue={chosen}`; after the next build `slipway universe` says who is in."
+        )
+    names = instruments or (*settings.instruments, *settings.backfill.instruments)
     return Request(
         chosen,
-        tuple(instruments or settings.instruments),
+        tuple(dict.fromkeys(each for name in names for each in (members if name == UNIVERSE else (name,)))),
+        {**members, **{name: each.futures for name, each in settings.instruments.items()}},
         tuple(datasets or settings.backfill.datasets),
         since,
         trades_hours,
@@ -132,7 +148,7 @@ def nothing_to_fetch(settings: Settings, venue: str | None) -> str:
     if chosen is None:
         return f"Nothing was fetched: no venue was chosen yet. {_how_to_choose(settings)}"
     addresses = settings.venues[chosen].addresses
-    if addresses is not None and not (settings.paths.state / addresses).is_file():
+    if addresses is not None and not is_running(settings.paths.state / addresses):
         return f"Nothing was fetched: the warehouse holds the market of a {chosen}, and none is running."
     return ""
 
@@ -168,13 +184,21 @@ def venue_among(settings: Settings, sources: Iterable[str]) -> str | None:
     return next(iter(sorted(venues & set(settings.venues))), None)
 
 
+def _members(settings: Settings, venue: str) -> dict[str, str]:
+    """The perpetual of each member of the venue's universe."""
+    if not settings.paths.build.is_file():
+        return {}
+    with unit_of_work(settings.paths.build, **settings.warehouse.model_dump()) as warehouse:
+        return discoveries.members(warehouse, f"{venue}-rest")
+
+
 def _how_to_choose(settings: Settings) -> str:
     return f"Name one ({', '.join(settings.venues)}), or run `make run`, which fetches from a sandbox."
 
 
 def _target(settings: Settings, request: Request, dataset: Dataset, name: str) -> Target:
     """Raises InputUnusable."""
-    instrument = name if dataset in SPOT or "/" not in name else _perpetual(settings, name)
+    instrument = name if dataset in SPOT or "/" not in name else _perpetual(request, name)
     file = f"{request.venue}-{dataset}-{archive_name(instrument)}.sqlite"
     return Target(dataset, instrument, f"{request.venue}-{SOURCES[dataset]}", _spools(settings) / file)
 
@@ -183,7 +207,10 @@ def _spools(settings: Settings) -> Path:
     return settings.paths.state / "spool"
 
 
-def _perpetual(settings: Settings, name: str) -> str:
-    if name not in settings.instruments:
-        raise InputUnusable(f"{name} has no perpetual in [instruments] of config/base.toml: name the contract itself.")
-    return settings.instruments[name].futures
+def _perpetual(request: Request, name: str) -> str:
+    if name not in request.perpetuals:
+        raise InputUnusable(
+            f"{name} has no perpetual in [instruments] of config/base.toml, nor in the universe: name the contract "
+            "itself."
+        )
+    return request.perpetuals[name]

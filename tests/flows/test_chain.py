@@ -144,6 +144,7 @@ def test_one_command_takes_candles_through_the_whole_chain(slipway: Slipway) -> 
     assert slipway.code == 0, slipway.said
     titles = (
         "land and validate",
+        "universe",
         "backfill",
         "build and publish",
         "backtest of Smart Money",
@@ -158,6 +159,14 @@ def test_one_command_takes_candles_through_the_whole_chain(slipway: Slipway) -> 
     with reading(published) as warehouse:
         sessions = warehouse.execute("select count(distinct session), count(*) > 0 from marts.journal").fetchone()
     assert sessions == (1, True)
+
+
+def test_it_looks_at_the_markets_of_its_venue_and_publishes_them_with_the_candles(slipway: Slipway) -> None:
+    with reading(slipway.home / "warehouse" / "slipway.duckdb") as warehouse:
+        universe = warehouse.execute("select source, instrument, contract, is_member from marts.universe").fetchall()
+        listed = warehouse.execute("select market, instrument from marts.listings order by all").fetchall()
+    assert ("sandbox-rest", "BTC/USD", "PF_XBTUSD", True) in universe
+    assert {("spot", "BTC/USD"), ("futures", "PF_XBTUSD")} <= {*listed}
 
 
 def test_every_run_of_the_chain_carries_its_name(slipway: Slipway) -> None:
@@ -217,7 +226,11 @@ def test_a_bad_input_fails_its_flow_and_stops_the_chain_there(slipway: Slipway, 
     assert outcome.finished == ()
     assert outcome.failure.startswith("ingest/archive ended as Failed. InputUnusable: ")
     assert "XBTUSD_15.csv" in outcome.failure
-    assert f"{slipway.up.ui_url}/runs/flow-run/" in outcome.failure
+    _, _, run_id = outcome.failure.partition(f"{slipway.up.ui_url}/runs/flow-run/")
+    with Orchestrator(slipway.up.api_url) as server:
+        log = "\n".join(server.log_lines(run_id.strip(), 50))
+    assert "InputUnusable: XBTUSD_15.csv was refused" in log
+    assert "Traceback" not in log
     assert "a-bad-chain" not in chains_that_landed(slipway)
 
 

@@ -3,7 +3,9 @@
 Prefect is imported where it is used: it takes seconds, and of several test processes only one runs these tests.
 """
 
+import importlib
 import json
+import logging
 import os
 import subprocess
 import sys
@@ -37,6 +39,16 @@ def api_url() -> Iterator[str]:
 
     with prefect_test_harness(server_startup_timeout=120):
         yield str(PREFECT_API_URL.value())
+
+
+@pytest.fixture
+def log_of_runs(caplog: pytest.LogCaptureFixture) -> Iterator[pytest.LogCaptureFixture]:
+    """What flows log, which goes to Prefect only."""
+    importlib.import_module("flows.lifecycle")  # with it Prefect sets its handlers, and takes away all others
+    logger = logging.getLogger("prefect.flow_runs")
+    logger.addHandler(caplog.handler)
+    yield caplog
+    logger.removeHandler(caplog.handler)
 
 
 @pytest.fixture
@@ -116,7 +128,9 @@ def test_a_backup_that_cant_be_made_tells_a_person_once(settings: Settings) -> N
 
 
 @pytest.mark.deep  # a server of their own takes a while
-def test_the_flows_back_up_prove_it_and_tidy_up(settings: Settings, api_url: str) -> None:
+def test_the_flows_back_up_prove_it_and_tidy_up(
+    settings: Settings, api_url: str, log_of_runs: pytest.LogCaptureFixture
+) -> None:
     from flows import lifecycle
 
     lifecycle.backup()
@@ -126,6 +140,7 @@ def test_the_flows_back_up_prove_it_and_tidy_up(settings: Settings, api_url: str
     facts = facts_by_flow(api_url)
     assert facts["backup"]["backup"] == facts["drill"]["restored"] == str(folder)
     assert facts["tidy"]["Prefect runs"] == "0"
+    assert {f"{what}: {count}" for what, count in facts["tidy"].items()} <= {*log_of_runs.messages}
 
 
 @pytest.mark.deep  # a server of their own takes a while

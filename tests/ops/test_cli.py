@@ -43,6 +43,31 @@ def test_a_foreseen_error_is_one_sentence_on_stderr_and_exit_code_1():
     assert done.stderr.count("\n") == 1
 
 
+COMMANDS = (
+    ("run",), ("stop",), ("status",), ("backtest", "x.sql"), ("trade",), ("sql", "-c", "select 1"), ("sandbox",),
+    ("check", "x.sql"), ("backup",), ("restore",), ("backfill", "--venue", "sandbox"), ("universe",),
+    ("alerts",), ("audit", "verify"),
+)  # fmt: skip
+
+
+@pytest.mark.parametrize("inside", ["", "deeper"])
+@pytest.mark.parametrize("command", COMMANDS, ids=" ".join)
+def test_a_home_that_is_a_file_is_a_sentence_for_every_command(command, inside, tmp_path, monkeypatch, capsys):
+    (tmp_path / "home").write_text("")
+    monkeypatch.setenv("SLIPWAY_HOME", str(tmp_path / "home" / inside))
+    assert main(command) == 1
+    assert "is a file, or lies in one: name a folder" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("command", [("run",), ("stop",), ("sandbox",), ("trade",)], ids=" ".join)
+def test_a_home_that_can_not_be_written_is_a_sentence(command, home, capsys):
+    (home / ".slipway").write_text("in the way of the folder of that name")
+    assert main(command) == 1
+    said = capsys.readouterr().err
+    assert said.startswith("slipway: ")
+    assert str(home / ".slipway") in said
+
+
 @pytest.mark.parametrize(
     ("arguments", "sentence"),
     [

@@ -260,6 +260,33 @@ def test_a_sandbox_that_is_not_there_is_named_with_its_command(settings: Setting
         fetch(settings, request_of(settings, venue="sandbox"))
 
 
+def test_a_time_that_is_still_to_come_is_refused_by_the_venues_clock(settings: Settings, venue: Running) -> None:
+    later = datetime(2026, 12, 24, tzinfo=UTC)
+    request = request_of(settings, venue="sandbox", since=later, addresses=venue.addresses)
+    with pytest.raises(InputUnusable, match=r"since 2026-12-24 00:00 UTC: that is in the future of sandbox, whose clo"):
+        fetch(settings, request, clock=HurriedClock())
+
+
+@pytest.fixture
+def killed(settings: Settings, tmp_path: Path) -> Path:
+    """The addresses that a sandbox has left behind where the settings look for them: it had no time to remove them."""
+    file = settings.paths.state / "sandbox.json"
+    with running(tmp_path / "sandbox.json") as ended:
+        file.parent.mkdir(parents=True)
+        file.write_bytes(ended.addresses.read_bytes())
+    return file
+
+
+def test_a_sandbox_that_was_killed_is_told_from_one_that_is_slow(settings: Settings, killed: Path) -> None:
+    with pytest.raises(SetupFailed, match=r"of a sandbox that has ended: nothing listens at .* `make sandbox`") as told:
+        fetch(settings, request_of(settings, venue="sandbox"))
+    assert str(killed) in str(told.value)
+
+
+def test_a_routine_run_has_nothing_to_fetch_of_a_sandbox_that_was_killed(settings: Settings, killed: Path) -> None:
+    assert nothing_to_fetch(settings, "sandbox").endswith("and none is running.")
+
+
 def test_the_jobs_are_told_while_they_run(tmp_path: Path, venue: Running) -> None:
     settings = primed(tmp_path)
     told: list[Look] = []

@@ -10,8 +10,9 @@ from pathlib import Path
 import pytest
 
 from config.settings import load_settings
+from ops.journal import JournalReader, Kind
 from tasks import facts
-from tasks.candles import land_archive, land_inbox, publish, validate_batch
+from tasks.candles import alert_unnamed, land_archive, land_inbox, publish, validate_batch
 from tasks.stages import build_all, check_all
 from trading.errors import CheckFailed, InputUnusable
 from warehouse.connection import reading, unit_of_work
@@ -233,3 +234,25 @@ def is_waiting_for_the_build_file():
     """Whether another thread of ours stands in the queue for it."""
     stacks = [traceback.extract_stack(frame) for frame in sys._current_frames().values()]
     return any(call.name == "_queued" for stack in stacks for call in stack)
+
+
+def test_files_of_an_inbox_that_nobody_can_read_are_named_and_alerted_once_for_the_same_files(fresh, inbox):
+    assert alert_unnamed(fresh, inbox) == ()
+    put(inbox / "mine.csv", "1,2,3")
+    put(inbox / "XBTUSD_5.csv", "1,2,3")  # its name says what it holds: candles that are not ours
+    for _ in range(2):
+        (said,) = alert_unnamed(fresh, inbox)
+        assert said.startswith(
+            f"1 file(s) in {inbox} are not read, for their names state no instrument and timeframe: "
+        )
+        assert ": mine.csv. Call them like XBTUSD_15.csv" in said
+    put(inbox / "yours.csv", "1,2,3")
+    assert "mine.csv, yours.csv" in alert_unnamed(fresh, inbox)[0]
+    with JournalReader(fresh.paths.journals / "ingest.sqlite") as journal:
+        assert len([*journal.rows(kinds=[Kind.ALERT])]) == 2
+
+
+def test_a_map_that_states_what_the_files_hold_leaves_none_unread(fresh, inbox):
+    put(inbox / "mine.csv", "1,2,3")
+    columns = {"opened_at": "t", "open": "o", "high": "h", "low": "l", "close": "c", "volume": "v"}
+    assert alert_unnamed(fresh, inbox, {**columns, "instrument": "BTC/USD", "timeframe": "1d"}) == ()

@@ -40,6 +40,13 @@ def test_a_batch_says_what_became_of_its_rows_and_shows_the_first_bad_ones() -> 
     assert said["BTC/USD 15m"] == "1,000, 2023-01-31 to 2023-01-31"
 
 
+def test_a_batch_names_what_was_left_out_and_no_more_than_a_screen_holds() -> None:
+    sentences = tuple(f"{name}.csv: its name states no instrument and timeframe; skipped." for name in range(7))
+    said = facts.of_batch(replace(BATCH, skipped=sentences))["left out"].splitlines()
+    assert said == [*sentences[:5], "… and 2 more"]
+    assert facts.of_no_batch(sentences[:1]) == {"rows landed": "0", "left out": sentences[0]}
+
+
 def test_a_batch_that_was_there_before_says_which_one_it_is() -> None:
     assert facts.of_batch(replace(BATCH, already_landed=True)) == {
         "rows landed": "0",

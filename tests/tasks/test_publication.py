@@ -113,3 +113,12 @@ def test_a_failed_check_withdraws_nothing_that_is_published_and_publishes_nothin
         publish(settings)
     with duckdb.connect(str(settings.paths.published), read_only=True) as published:
         assert published.execute("select count(*) from marts.candles where timeframe = '15m'").fetchone() == (8,)
+
+
+def test_rounds_in_which_nothing_changed_do_not_make_the_published_file_grow(settings):
+    sizes = []
+    for number in range(12):
+        build_all(settings)
+        check_all(settings, run=f"round {number}")
+        sizes.append(publish(settings).size_bytes)
+    assert max(sizes[6:]) <= max(sizes[:6]), sizes  # some blocks are written anew before the old ones are free

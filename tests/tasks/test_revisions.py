@@ -7,11 +7,11 @@ import pytest
 
 from config.settings import Settings, load_settings
 from ops.journal import JournalReader, Kind
-from tasks.candles import land_archive
+from tasks.candles import land_archive, publish
 from tasks.publication import publish_journals
-from tasks.revisions import alert_revised_decisions
+from tasks.revisions.alerting import alert_revised_decisions
 from tasks.session import run_session
-from tasks.stages import build_all
+from tasks.stages import build_all, check_all
 from warehouse.connection import unit_of_work
 
 pytestmark = pytest.mark.xdist_group("revisions")  # one session is run for all
@@ -75,9 +75,44 @@ def test_candles_that_say_the_same_again_are_no_revision(traded, tmp_path):
     assert alerts(traded) == []
 
 
-def test_a_candle_that_was_revised_before_it_was_used_is_nobodys_trouble(settings, tmp_path):
-    correct(settings, tmp_path / "correction", "volume")
+def live(settings: Settings) -> None:
+    """Run the session, and bring its journal into the warehouse."""
     run_session(settings)
     publish_journals(settings)
     build_all(settings)
+
+
+def test_a_candle_whose_revision_was_published_before_it_was_read_is_nobodys_trouble(settings, tmp_path):
+    correct(settings, tmp_path / "correction", "volume")
+    check_all(settings, run="test")
+    publish(settings)
+    live(settings)
     assert alert_revised_decisions(settings) == ()
+
+
+def test_i31_a_candle_that_was_revised_after_it_was_read_and_before_it_was_recorded_is_alerted(settings, tmp_path):
+    correct(settings, tmp_path / "correction", "volume")  # believed by now, and not what is published
+    live(settings)
+    (revised,) = alert_revised_decisions(settings)
+    assert (revised.instrument, revised.timeframe) == ("BTC/USD", "15m")
+    assert len(alerts(settings)) == 1
+
+
+def test_i31_a_derived_candle_of_which_a_part_was_revised_is_alerted(settings, tmp_path):
+    settings = settings.model_copy(update={"strategy": settings.strategy.model_copy(update={"timeframe": "1h"})})
+    live(settings)
+    assert alert_revised_decisions(settings) == ()
+    correct(settings, tmp_path / "correction", "volume")
+    (revised,) = alert_revised_decisions(settings)
+    assert (revised.instrument, revised.timeframe, revised.source) == ("BTC/USD", "1h", "derived")
+    assert len(alerts(settings)) == 1
+
+
+def test_a_session_that_reads_a_revised_candle_again_decides_upon_the_new_value(traded, tmp_path):
+    correct(traded, tmp_path / "correction", "volume")
+    (before,) = alert_revised_decisions(traded)
+    check_all(traded, run="test")
+    publish(traded)
+    live(traded)  # a volume that changed is no reason to halt
+    assert alert_revised_decisions(traded) == (before,)
+    assert len(alerts(traded)) == 1

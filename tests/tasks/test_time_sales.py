@@ -10,7 +10,7 @@ from tasks.backfill.time_sales import rebuild_archive
 from tasks.candles import publish, validate_batch
 from tasks.stages import build_all, check_all
 from trading.errors import InputUnusable
-from warehouse.connection import reading
+from warehouse.connection import reading, unit_of_work
 
 pytestmark = pytest.mark.xdist_group("heavy")  # one process imports Great Expectations
 
@@ -62,6 +62,23 @@ def test_an_archive_that_comes_again_lands_nothing(settings, archive):
     (first,) = rebuild_archive(settings, archive, **WHOLE).batches
     (again,) = rebuild_archive(settings, archive, **WHOLE).batches
     assert (again.already_landed, again.batch_id) == (True, first.batch_id)
+
+
+def test_the_same_trades_with_other_bounds_store_no_candle_that_is_confirmed(settings, tmp_path):
+    path = tmp_path / "XBTUSD.csv"
+    path.write_text("".join(f"{MIDNIGHT + s},{36_000 + s % 7}.5,0.125\n" for s in range(0, 86_400, 450)))
+    cut = {"instrument": None, "since": None, "until": None}
+    later = {**WHOLE, "until": datetime(2023, 11, 20, tzinfo=UTC)}
+    landed = []
+    for bounds in (cut, WHOLE, later, cut):
+        rebuild_archive(settings, path, **bounds)
+        with unit_of_work(settings.paths.build, **settings.warehouse.model_dump()) as warehouse:
+            warehouse.execute("update raw.files set state = 'validated'")
+            warehouse.execute("update raw.batches set state = 'validated'")
+            landed += warehouse.execute("select count(*) from raw.candle_rows").fetchone()
+    whole = 96 + 24 + 6 + 1
+    assert landed[0] < whole
+    assert landed[1:] == [whole, whole, whole]
 
 
 def test_candles_that_the_warehouse_can_not_hold_are_named(settings, tmp_path):

@@ -19,6 +19,22 @@ print("held", flush=True)
 sys.stdin.read()
 """
 
+ON_A_FULL_DISK = """
+import resource, sys
+from pathlib import Path
+from trading.errors import SetupFailed
+from warehouse.connection import unit_of_work
+file = Path(sys.argv[1])
+with unit_of_work(file, lock_wait_s=5.0, memory_limit="200MB", threads=1) as connection:
+    connection.execute("create table marts.kept as select 1 as n")
+resource.setrlimit(resource.RLIMIT_FSIZE, (2_000_000, resource.RLIM_INFINITY))
+try:
+    with unit_of_work(file, lock_wait_s=5.0, memory_limit="200MB", threads=1) as connection:
+        connection.execute(sys.argv[2])
+except SetupFailed as error:
+    print(error)
+"""
+
 
 @pytest.fixture
 def file(tmp_path):
@@ -142,6 +158,24 @@ def test_a_folder_that_is_a_file_is_said(tmp_path):
     (tmp_path / "build").write_text("")
     with pytest.raises(SetupFailed, match="can't be written"), unit_of_work(tmp_path / "build" / "w.duckdb", **LIMITS):
         pass
+
+
+@pytest.mark.parametrize(
+    "work",
+    [
+        "create table marts.few as select hash(n)::varchar || hash(n + 1) as text from range(100_000) as t(n)",
+        "create table marts.many as select hash(n) as value, hash(n + 1) as other from range(3_000_000) as t(n)",
+    ],
+    ids=["what goes to its log", "what goes to the file"],
+)
+def test_a_disk_without_room_is_a_sentence_and_what_was_there_stays(file, work):
+    done = subprocess.run(
+        [sys.executable, "-c", ON_A_FULL_DISK, str(file), work], capture_output=True, text=True, check=False
+    )
+    assert "can't be written: " in done.stdout, done.stderr
+    assert "Make room, or mend what is named, and start again." in done.stdout
+    with unit_of_work(file, **LIMITS) as connection:
+        assert connection.execute("select count(*) from marts.kept").fetchone() == (1,)
 
 
 def test_reading_before_anything_was_published_says_what_to_do(tmp_path):

@@ -6,6 +6,7 @@ from decimal import Decimal
 import pytest
 from stage_sets import without_strategies
 
+from trading.errors import SetupFailed
 from warehouse.builds import build
 from warehouse.gate.daily_suites import CANDLES, DAILY_SUITES, FUTURES_CANDLES, TOLD, take_day
 from warehouse.gate.reference_suites import ASSET_PAIRS, CONTRACTS, FUNDING_RATES
@@ -231,6 +232,17 @@ def test_each_fault_is_found_by_its_expectation_which_names_the_instrument(wareh
     assert all(suite.name in docs.read_text(encoding="utf-8") for suite in DAILY_SUITES)
     (page,) = (docs.parent / "validations" / CANDLES.name).rglob("*.html")
     assert "LATE/USD 15m" in page.read_text(encoding="utf-8")
+
+
+@pytest.mark.parametrize("in_the_way", ["", "validations"], ids=["of all pages", "of one page"])
+def test_data_docs_that_can_not_be_written_are_a_sentence(warehouse, tmp_path, in_the_way):
+    spot(Raw(warehouse))
+    take(warehouse)
+    place = tmp_path / "docs" / "run" / in_the_way
+    place.parent.mkdir(parents=True, exist_ok=True)
+    place.write_text("not a folder")
+    with pytest.raises(SetupFailed, match=r"The Data Docs can't be written to .*run: .* Make room, and start again"):
+        examine(open_gate(tmp_path / "docs"), "run", [measure(warehouse, CANDLES)], THRESHOLDS)
 
 
 def test_every_expectation_is_seen_to_fail_here():

@@ -190,7 +190,7 @@ def test_what_can_not_be_used_is_refused_beside_what_lands(is_inbox, landed, inb
     assert ask("select detail from raw.batches where path like '%.zip'") == [
         ("It is a broken zip: File is not a zip file.",)
     ]
-    with pytest.raises(InputUnusable, match=r"2 file\(s\) .*the rest is in batch .*bad\.zip was refused"):
+    with pytest.raises(InputUnusable, match=r"2 files .*the rest is in batch .*bad\.zip was refused"):
         report.raise_new_refusals()
 
 

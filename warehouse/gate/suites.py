@@ -5,6 +5,7 @@ Importing the library takes seconds: that happens in `open_gate`, and nowhere el
 
 import logging
 import os
+import sys
 import warnings
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -14,6 +15,7 @@ from typing import Any, NamedTuple
 
 import duckdb
 
+from trading.errors import SetupFailed
 from warehouse.checks import CheckResult
 from warehouse.gate.measures import Measure, Suite
 
@@ -50,6 +52,7 @@ def open_gate(docs: Path) -> Gate:
         import great_expectations
 
     logging.getLogger("great_expectations").setLevel(logging.WARNING)
+    logging.getLogger("great_expectations.render.renderer.site_builder").addFilter(_raise_fault)
     return Gate(great_expectations, docs)
 
 
@@ -65,12 +68,20 @@ def examine(
 
     Returns:
         What each suite found, and the index page of the Data Docs.
+
+    Raises SetupFailed: the Data Docs can't be written.
     """
     context = gate.library.get_context(mode="ephemeral")
     context.variables.progress_bars = {"globally": False}
     warehouse = context.data_sources.add_pandas("warehouse")
     examined = tuple(_examine(gate, context, warehouse, run, each, thresholds) for each in measured)
-    return examined, _write_docs(context, gate.docs / run)
+    try:
+        return examined, _write_docs(context, gate.docs / run)
+    except OSError as error:
+        raise SetupFailed(
+            f"The Data Docs can't be written to {gate.docs / run}: {error.strerror or error}. Nothing was judged. Make "
+            "room, and start again."
+        ) from error
 
 
 def store(connection: duckdb.DuckDBPyConnection, run: str, examined: Sequence[Examined], checked_at: datetime) -> None:
@@ -84,6 +95,14 @@ def store(connection: duckdb.DuckDBPyConnection, run: str, examined: Sequence[Ex
         for result in each.results
     ]
     connection.executemany("insert into checks.results values (?, ?, ?, ?, ?, ?, ?)", rows)
+
+
+def _raise_fault(_: logging.LogRecord) -> bool:
+    """What the disk says about a page, which the library only logs, is raised again."""
+    error = sys.exc_info()[1]
+    if isinstance(error, OSError):
+        raise error
+    return True
 
 
 def _examine(

@@ -99,6 +99,13 @@ def holds_candles(inbox: Path, series_of: SeriesOf, settled_at: datetime) -> boo
     return any(_is_zip(path) or _ours(str(path.relative_to(inbox)), series_of) for path in inside)
 
 
+def unnamed(inbox: Path, series_of: SeriesOf, settled_at: datetime) -> tuple[str, ...]:
+    """The CSV files of an inbox, at rest by `settled_at`, whose names state no series: nobody will ever read them."""
+    inside, _ = _settled([path for path in _inside(inbox) if _is_table(path)], inbox, settled_at)
+    names = (str(path.relative_to(inbox)) for path in inside)
+    return tuple(name for name in names if series_of(name) is None)
+
+
 def stamp_of(path: Path) -> Stamp:
     """Differs from an earlier stamp when the file has been written to in between, however little.
 

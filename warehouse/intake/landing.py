@@ -95,6 +95,15 @@ def inbox_holds_candles(inbox: Path, series_of: SeriesOf, columns: ColumnMap | N
     return archives.holds_candles(inbox, _stated_first(series_of, columns), looked_at)
 
 
+def inbox_unnamed(inbox: Path, series_of: SeriesOf, columns: ColumnMap | None, looked_at: datetime) -> tuple[str, ...]:
+    """The files of an inbox that landing passes over: neither their names nor the column map say what they hold.
+
+    Raises:
+        InputUnusable: the column map states a timeframe that there is not.
+    """
+    return archives.unnamed(inbox, _stated_first(series_of, columns), looked_at)
+
+
 def _stated_first(series_of: SeriesOf, columns: ColumnMap | None) -> SeriesOf:
     """What the column map states of instrument and timeframe goes before what file names state."""
     if columns is None or not (columns.instrument or columns.timeframe):
@@ -155,7 +164,7 @@ def _survey(
             unusable.append(Unusable(source.name, source.path, f"It can't be read: {error.strerror or error}."))
             continue
         if seen is None:
-            empty.append(Unusable(source.name, source.path, "It is empty."))
+            empty.append(Unusable(source.name, source.path, f"{source.name} is empty: there is no candle in it."))
         else:
             files.append(Surveyed(first_id + len(files), source, seen))
     return files, empty, unusable

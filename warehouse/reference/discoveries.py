@@ -99,6 +99,22 @@ def in_force(connection: duckdb.DuckDBPyConnection, source: str) -> Names | None
     )
 
 
+def members(connection: duckdb.DuckDBPyConnection, source: str) -> dict[str, str]:
+    """The contract of each spot pair of the universe in force, by name; none, when a venue was never believed."""
+    rows = connection.execute(
+        """
+        select instrument, contract from raw.universe
+        where is_member and list_id = (
+            select universe_list from raw.discoveries
+            where source = ? and state = 'accepted' order by discovery_id desc limit 1
+        )
+        order by instrument
+        """,
+        [source],
+    ).fetchall()
+    return dict(rows)
+
+
 def newest_refusal(connection: duckdb.DuckDBPyConnection, source: str) -> Refusal | None:
     """The newest row of refused looks, whether it goes on or not; None: none was ever refused."""
     row = connection.execute(

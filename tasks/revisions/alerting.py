@@ -12,8 +12,7 @@ FLOW = "transform"
 
 _REVISED = """
     select
-        session, instrument, timeframe, closed_at, close_used::varchar, close::varchar, source, revised_at,
-        decisions::bigint
+        session, instrument, timeframe, closed_at, close_used::varchar, close::varchar, source, batch_id, decisions
     from marts.revised_decisions
     where decisions > 0
     order by session, instrument, timeframe, closed_at
@@ -21,28 +20,34 @@ _REVISED = """
 
 
 class Revised(NamedTuple):
-    """A candle that a session has used, and another value of which is believed since."""
+    """A candle that a session has used, and of which another value is believed since, or none."""
 
     session: str
     instrument: str
     timeframe: str
     closed_at: datetime
     close_used: str
-    close: str
-    source: str
-    revised_at: datetime
-    decisions: int  # made for its instrument between its close and the revision
+    close: str | None  # None: there is no such candle any more, nor source nor batch
+    source: str | None
+    batch_id: str | None  # that brought the value
+    decisions: int  # made for its instrument upon the value used
 
     def __str__(self) -> str:
-        closes = f"close {self.close_used}, now {self.close}" if self.close_used != self.close else "not its close"
         candle = f"{self.instrument} {self.timeframe} {self.closed_at:%Y-%m-%d %H:%M}"
-        return f"{candle} ({closes}; {self.decisions} decisions in between; {self.source})"
+        return f"{candle} ({self._what}; {self.decisions} decisions upon it)"
+
+    @property
+    def _what(self) -> str:
+        if self.close is None:
+            return f"close {self.close_used}, now there is none"
+        closes = f"close {self.close_used}, now {self.close}" if self.close_used != self.close else "not its close"
+        return f"{closes}; {self.source}"
 
 
 def alert_revised_decisions(settings: Settings) -> tuple[Revised, ...]:
     """Alert for every session and series of which candles were revised after they were used; all that there are.
 
-    One alert per session, series and time of revision, ever: the outbox knows what it has told.
+    One alert per session, series and batch that revised, ever: the outbox knows what it has told.
 
     Raises:
         WarehouseBusy: another process held the build file for the whole bounded wait.
@@ -50,16 +55,16 @@ def alert_revised_decisions(settings: Settings) -> tuple[Revised, ...]:
     """
     with unit_of_work(settings.paths.build, **settings.warehouse.model_dump()) as warehouse:
         revised = tuple(Revised(*row) for row in warehouse.execute(_REVISED).fetchall())
-    together: dict[tuple[str, str, str, datetime], list[Revised]] = {}
+    together: dict[tuple[str, str, str, str], list[Revised]] = {}
     for candle in revised:
-        key = candle.session, candle.instrument, candle.timeframe, candle.revised_at
+        key = candle.session, candle.instrument, candle.timeframe, candle.batch_id or "gone"
         together.setdefault(key, []).append(candle)
-    for (session, instrument, timeframe, revised_at), candles in together.items():
+    for (session, instrument, timeframe, revised_by), candles in together.items():
         more = [f"… and {len(candles) - SHOWN} more"] if len(candles) > SHOWN else []
         alert(
             settings,
             FLOW,
-            key=f"revised:{session}:{instrument}:{timeframe}:{revised_at.isoformat()}",
+            key=f"revised:{session}:{instrument}:{timeframe}:{revised_by}",
             severity="warning",
             title=f"{instrument} {timeframe}: {len(candles)} candle(s) revised after {session} used them",
             body="\n".join([*map(str, candles[:SHOWN]), *more, "All of them: from marts.revised_decisions"]),
