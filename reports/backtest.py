@@ -13,7 +13,10 @@ from reports.model import BacktestView
 
 HERE = Path(__file__).resolve().parent
 CHART_LIBRARY = HERE / "vendor" / "lightweight-charts.js"
-SCRIPTS = ("columns.js", "equity_chart.js", "trade_marks.js", "candle_chart.js", "trade_table.js", "main.js")
+SCRIPTS = (
+    "columns.js", "equity_chart.js", "overlay.js", "zone_boxes.js", "trade_marks.js", "candle_chart.js",
+    "trade_table.js", "main.js",
+)  # fmt: skip
 
 
 def write_report(view: BacktestView, path: Path) -> Path:
@@ -43,6 +46,7 @@ def render(view: BacktestView) -> str:
         header=sections.header(view),
         tiles=sections.tiles(view),
         assumptions=sections.assumptions(view),
+        zones=sections.zones(view),
         months=sections.monthly_table(view),
         costs=sections.costs(view),
         decisions=sections.decisions(view),

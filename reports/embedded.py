@@ -1,4 +1,4 @@
-"""The data inside the page. Candles and trades come back exactly; lines that are only drawn (indicators, volume,
+"""The data inside the page. Candles, trades and zones come back exactly; lines that are only drawn (indicators, volume,
 equity) are rounded to what a screen can show, and long series are thinned to what it can draw.
 """
 
@@ -26,6 +26,7 @@ def page_data(view: BacktestView) -> str:
             "starting_usd": view.metrics.starting_usd,
             "instruments": [_instrument(name, candles, view) for name, candles in view.candles.items()],
             "trades": _trades(view.trades),
+            "zones": _zones(view.zones),
             "equity": _equity(view),
         },
         allow_nan=False,
@@ -82,6 +83,15 @@ def _trades(trades: pl.DataFrame) -> Mapping[str, Any]:
         **{name: moments(trades[name]) for name in times},
         **{name: numbers(trades[name]) for name in figures},
         **{name: {"values": trades[name].to_list()} for name in texts},
+    }
+
+
+def _zones(zones: pl.DataFrame) -> Mapping[str, Any]:
+    return {
+        **{name: moments(zones[name]) for name in ("born_at", "known_at")},
+        "ended_at": numbers(zones["ended_at"].dt.epoch("us") / 1_000_000),
+        **{name: numbers(zones[name]) for name in ("bottom", "top")},
+        **{name: {"values": zones[name].to_list()} for name in ("instrument", "kind", "side", "trades")},
     }
 
 

@@ -41,6 +41,18 @@ TRADE_SCHEMA = pl.Schema({
     "ambiguous": pl.Boolean(),  # its last candle touched stop and target
 })  # fmt: skip
 
+ZONE_SCHEMA = pl.Schema({
+    "instrument": TEXT,
+    "kind": TEXT,  # order block | fair value gap
+    "side": TEXT,  # bullish | bearish
+    "born_at": MOMENT,  # open of the candle that made it
+    "known_at": MOMENT,  # the close at which it was found
+    "ended_at": MOMENT,  # the close at which it was broken, filled or forgotten; null: still open
+    "bottom": NUMBER,
+    "top": NUMBER,
+    "trades": pl.List(pl.Int64()),  # `trade_no` of those that came back to it
+})  # fmt: skip
+
 EQUITY_SCHEMA = pl.Schema({"at": MOMENT, "equity_usd": NUMBER, "drawdown_percent": NUMBER})
 
 
@@ -66,6 +78,7 @@ class BacktestView:
     trades: pl.DataFrame
     equity: pl.DataFrame
     decisions: Mapping[str, int] = field(default_factory=dict)  # what became of the signals, and of how many
+    zones: pl.DataFrame = field(default_factory=lambda: pl.DataFrame(schema=ZONE_SCHEMA))  # that were traded on
 
 
 def metrics_of(trades: pl.DataFrame, equity: pl.DataFrame, starting_usd: float) -> Metrics:

@@ -65,6 +65,22 @@ def assumptions(view: BacktestView) -> str:
     return _items(stated)
 
 
+def zones(view: BacktestView) -> str:
+    """What the colours of the boxes in the candle chart mean; empty without zones."""
+    if view.zones.is_empty():
+        return ""
+    sorts = view.zones.select("side", "kind").unique().sort("side", "kind", descending=True)
+    keys = "".join(
+        f'<span class="key zone {escape(side)}{" gap" if kind == "fair value gap" else ""}">{escape(side)} '
+        f"{escape(kind)}</span>"
+        for side, kind in sorts.iter_rows()
+    )
+    return (
+        f'<div class="keys" id="zones"><span>Zones that entries came back to:</span>{keys}'
+        "<span>paler until they were known</span></div>"
+    )
+
+
 def monthly_table(view: BacktestView) -> str:
     """Years down, months across, the year's own return at the end."""
     at = view.equity["at"].dt.epoch("us").to_numpy()

@@ -21,7 +21,7 @@ from reports.model import CANDLE_SCHEMA, BacktestView, metrics_of
 from tasks.market import History, load_history
 from tasks.provenance import code_version, engine_hash, settings_hash, table_hash, text_hash
 from tasks.publication import publish_what_passed
-from tasks.results import decision_rows, equity_rows, settled, trade_rows
+from tasks.results import decision_rows, equity_rows, settled, trade_rows, zone_rows
 from trading.errors import SetupFailed
 from trading.ledger import LastPrice, trades_of
 from trading.metrics import Metrics
@@ -121,7 +121,9 @@ def run_backtest(
     if store:
         _refuse_missing_build(settings.paths.build)
     strategy = load_strategy(strategy_sql, request.parameters)
-    history = load_history(settings, strategy, instruments=instruments, timeframe=timeframe, first=first, last=last)
+    history = load_history(
+        settings, strategy, instruments=instruments, timeframe=timeframe, first=first, last=last, with_zones=report
+    )
     run = simulated(history, settings)
     view = _view(settings, request, strategy, history, run)
     written = _written(view, settings.paths.reports) if report else None
@@ -205,6 +207,7 @@ def _view(settings: Settings, request: Request, strategy: Strategy, history: His
         trades=run.trades,
         equity=run.equity,
         decisions=dict(Counter(run.decisions["decision"].to_list())),
+        zones=zone_rows(history.zones, run.trades),
     )
 
 

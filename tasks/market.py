@@ -17,6 +17,7 @@ from trading.model import PPM, Account, Rules
 from warehouse.replay import Span, read_candles
 from warehouse.strategies.loading import Strategy
 from warehouse.strategies.running import publication, run_strategy
+from warehouse.strategies.zones import NO_ZONES, zones_behind
 
 IntTable = NDArray[np.int64]
 
@@ -44,6 +45,7 @@ class History(NamedTuple):
     candles: pl.DataFrame
     first_candle_at: datetime  # opened
     last_candle_at: datetime  # opened
+    zones: pl.DataFrame  # that signals came back to (columns of `warehouse.strategies.zones`); none if not asked for
 
 
 def load_history(
@@ -54,11 +56,12 @@ def load_history(
     timeframe: str | None = None,
     first: datetime | None = None,
     last: datetime | None = None,
+    with_zones: bool = False,
 ) -> History:
     """Published candles that lie between `first` and `last`, and the signals that could be acted on among them.
 
-    Both are of one publication, whatever is published meanwhile. What is left out comes from the settings; without
-    bounds it is all of history.
+    All are of one publication, whatever is published meanwhile: also, `with_zones`, the zones of a strategy that reads
+    them. What is left out comes from the settings; without bounds it is all of history.
 
     Raises:
         SetupFailed: nothing is published.
@@ -76,6 +79,7 @@ def load_history(
                 "nothing to trade on."
             )
         proposals = run_strategy(strategy, connection, timeframe=frame, instruments=names, last=last)
+        zones = zones_behind(connection, proposals, frame) if with_zones and strategy.reads_smc else NO_ZONES
     first_candle_at, last_candle_at = candles["opened_at"].min(), candles["opened_at"].max()
     assert isinstance(first_candle_at, datetime)
     assert isinstance(last_candle_at, datetime)
@@ -86,7 +90,7 @@ def load_history(
         costs=Costs(_ppm(settings.costs.slippage_bps), settings.costs.latency_ms * 1_000),
         account=account_for(settings.risk.starting_cash_usd),
     )
-    return History(market, names, frame, candles, first_candle_at, last_candle_at)
+    return History(market, names, frame, candles, first_candle_at, last_candle_at, zones)
 
 
 def candle_table(

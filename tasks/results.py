@@ -7,7 +7,7 @@ import polars as pl
 
 from config.settings import Instrument
 from exchange.simulator import Fill, Verdict
-from reports.model import EQUITY_SCHEMA, MOMENT, TEXT, TRADE_SCHEMA
+from reports.model import EQUITY_SCHEMA, MOMENT, TEXT, TRADE_SCHEMA, ZONE_SCHEMA
 from tasks.market import IntTable
 from trading.ledger import Trade
 from trading.metrics import drawdown_percent
@@ -60,6 +60,17 @@ def decision_rows(decisions: Iterable[Verdict], names: Sequence[str]) -> pl.Data
         for verdict in decisions
     ]
     return pl.DataFrame(rows, schema=_integers_for_moments(DECISION_SCHEMA), orient="row").cast(DECISION_SCHEMA)
+
+
+def zone_rows(zones: pl.DataFrame, trades: pl.DataFrame) -> pl.DataFrame:
+    """The zones of signals that became trades, once each, in the columns of `ZONE_SCHEMA`, oldest first.
+
+    `zones` has the columns of `warehouse.strategies.zones`.
+    """
+    own = ZONE_SCHEMA.names()[:-1]
+    entered = zones.join(trades.select("instrument", "signal_at", "trade_no"), on=["instrument", "signal_at"])
+    rows = entered.group_by("zone_id", *own).agg(pl.col("trade_no").sort().alias("trades"))
+    return rows.sort("known_at", "instrument", "zone_id").select(ZONE_SCHEMA.names()).cast(ZONE_SCHEMA)
 
 
 def _trade_row(number: int, trade: Trade, name: str, spec: Instrument) -> tuple[object, ...]:

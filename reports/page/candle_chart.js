@@ -1,10 +1,11 @@
-// The candles of one instrument at a time, its volume, its lines and the trades on it.
+// The candles of one instrument at a time, its volume, its lines, the trades on it and the zones they came back to.
 
 const SIGHT_PIXELS = 4; // width of a candle before anybody touched the chart
 const MARGIN_SHARE = 20; // pixels of the chart for each candle left and right of a trade that is jumped to
+const MOST_MARGINS = 3; // so far back a zone's beginning is looked for
 const MOST_READABLE = 1500; // candles; with more in sight, choosing a trade zooms in
 
-function candleChart(box, report, trades, onChoose) {
+function candleChart(box, report, trades, zones, onChoose) {
   const opened = []; // by index: decoded once they are looked at
   const chart = LightweightCharts.createChart(box);
   const whole = { priceLineVisible: false, lastValueVisible: false };
@@ -18,8 +19,10 @@ function candleChart(box, report, trades, onChoose) {
       chart.addSeries(LightweightCharts.LineSeries, { ...whole, lineWidth: 1, crosshairMarkerVisible: false }),
     ]),
   );
-  const marks = new TradeMarks();
+  const marks = new TradeMarks(candles);
   candles.attachPrimitive(marks);
+  const boxes = new ZoneBoxes(candles);
+  volume.attachPrimitive(boxes); // what belongs to the volume is drawn below the candles, and above the grid
   const legend = document.getElementById('candles-legend');
   let market = null;
   let palette = colours();
@@ -27,7 +30,7 @@ function candleChart(box, report, trades, onChoose) {
   let described = -1; // candle in the legend
 
   function show(index) {
-    opened[index] ??= withTrades(report.instruments[index], trades);
+    opened[index] ??= withOwn(report.instruments[index], trades, zones);
     if (market === opened[index]) return;
     market = opened[index];
     const { time, open, high, low, close } = market.columns;
@@ -42,6 +45,7 @@ function candleChart(box, report, trades, onChoose) {
     }
     paintVolume();
     marks.change({ trades: market.trades, chosen: null });
+    boxes.change({ zones: market.zones, chosen: null });
     drawLevels(null);
     look(time.length - inSight(), time.length + 5);
     describe(time.length - 1);
@@ -65,13 +69,15 @@ function candleChart(box, report, trades, onChoose) {
   function choose(trade) {
     show(trade.market);
     marks.change({ chosen: trade });
+    boxes.change({ chosen: trade });
     drawLevels(trade);
     describe(trade.from);
     candles.priceScale().applyOptions({ autoScale: true });
     const range = chart.timeScale().getVisibleLogicalRange();
-    if (!range || trade.from < range.from || trade.to > range.to || range.to - range.from > MOST_READABLE) {
-      const margin = Math.max(box.clientWidth / MARGIN_SHARE, 10);
-      look(trade.from - margin, trade.to + margin);
+    const margin = Math.max(box.clientWidth / MARGIN_SHARE, 10);
+    const from = beginning(trade, MOST_MARGINS * margin);
+    if (!range || from < range.from || trade.to > range.to || range.to - range.from > MOST_READABLE) {
+      look(from - margin, trade.to + margin);
     }
   }
 
@@ -127,6 +133,10 @@ function candleChart(box, report, trades, onChoose) {
       describe(described);
       return visible;
     },
+    toggleZones() {
+      boxes.change({ visible: !boxes.visible });
+      return boxes.visible;
+    },
     // As many candles as fill `seconds`, around the middle of what is seen; all of them without a number.
     zoom(seconds) {
       if (!seconds) return chart.timeScale().fitContent();
@@ -148,6 +158,7 @@ function candleChart(box, report, trades, onChoose) {
       });
       for (const [name, line] of Object.entries(lines)) line.applyOptions({ color: palette[name] });
       marks.change({ palette });
+      boxes.change({ palette });
       if (market) {
         paintVolume();
         drawLevels(marks.chosen);
@@ -156,13 +167,25 @@ function candleChart(box, report, trades, onChoose) {
   };
 }
 
-// Columns decoded, trades of this market with the candles they begin and end in.
-function withTrades(market, trades) {
+// The first candle of a trade, or of a zone that it came back to if that is not too far.
+function beginning(trade, most) {
+  return Math.max(Math.min(trade.from, ...trade.zones.map((zone) => zone.from)), trade.from - most);
+}
+
+// Columns decoded; trades and zones of this market with the candles they begin and end in.
+function withOwn(market, trades, zones) {
   const columns = decodeAll(market.columns);
   const own = trades.filter((trade) => trade.instrument === market.name);
   for (const trade of own) {
     trade.from = lastAtOrBefore(columns.time, trade.entered_at);
     trade.to = lastAtOrBefore(columns.time, trade.exited_at);
   }
-  return { ...market, columns, trades: own };
+  const before = (at) => lastAtOrBefore(columns.time, at - 1) + 0.5; // a close is the open of the candle after
+  const ownZones = zones.filter((zone) => zone.instrument === market.name);
+  for (const zone of ownZones) {
+    zone.from = lastAtOrBefore(columns.time, zone.born_at) - 0.5;
+    zone.known = before(zone.known_at);
+    zone.to = before(zone.ended_at ?? Infinity);
+  }
+  return { ...market, columns, trades: own, zones: ownZones };
 }

@@ -7,14 +7,18 @@ for (const trade of trades) {
   trade.held = Math.round(trade.exited_at - trade.entered_at);
   trade.costs_usd = trade.fees_usd + trade.slippage_usd;
   trade.market = report.instruments.findIndex((market) => market.name === trade.instrument);
+  trade.zones = [];
 }
+const zones = rows(decodeAll(report.zones));
+const tradeOf = new Map(trades.map((trade) => [trade.trade_no, trade]));
+for (const zone of zones) zone.trades.forEach((trade_no) => tradeOf.get(trade_no).zones.push(zone));
 
 const equity = equityChart(document.getElementById('equity'), report, (seconds) => {
   if (!report.instruments.length) return;
   candles.goTo(seconds);
   document.getElementById('market').scrollIntoView({ behavior: 'smooth', block: 'nearest' });
 });
-const candles = candleChart(document.getElementById('candles'), report, trades, choose);
+const candles = candleChart(document.getElementById('candles'), report, trades, zones, choose);
 const table = tradeTable(document.getElementById('trades'), report, trades, (trade) => {
   choose(trade);
   document.getElementById('market').scrollIntoView({ behavior: 'smooth', block: 'start' });
@@ -43,12 +47,14 @@ function choose(trade) {
 
 function describe(trade) {
   const price = (value) => number(value, report.instruments[trade.market].places);
+  const zoneText = (zone) => `a ${zone.side} ${zone.kind} from ${price(zone.bottom)} to ${price(zone.top)}, known since ${utc(zone.known_at)}`;
   const result = `${signed(trade.net_pnl_usd, 2)} USD` + (trade.r_multiple === null ? '' : `, ${signed(trade.r_multiple, 2)} R`);
   const parts = [
     element('b', `#${trade.trade_no} ${trade.side} ${trade.instrument} `),
     `in ${utc(trade.entered_at)} at ${price(trade.entry_price)}, stop ${price(trade.stop_price)}, target ${price(trade.target_price)}; `,
     `out ${utc(trade.exited_at)} at ${price(trade.exit_price)} by ${reason(trade)}: `,
     element('b', result, { class: tone(trade.net_pnl_usd) }),
+    ...(trade.zones.length ? [`. It came back to ${trade.zones.map(zoneText).join(' and ')}.`] : []),
   ];
   document.getElementById('chosen').replaceChildren(...parts);
 }
@@ -62,6 +68,16 @@ for (const [name, seconds] of [['1D', DAY], ['1W', 7 * DAY], ['1M', 30 * DAY], [
 for (const name of candles.lineNames) {
   const button = element('button', name.replace('_', ' ').toUpperCase(), { type: 'button', 'aria-pressed': 'true' });
   button.addEventListener('click', () => button.setAttribute('aria-pressed', String(candles.toggleLine(name))));
+  document.getElementById('lines').append(button);
+}
+
+if (zones.length) {
+  const button = element('button', 'Zones', { type: 'button', 'aria-pressed': 'true' });
+  button.addEventListener('click', () => {
+    const visible = candles.toggleZones();
+    button.setAttribute('aria-pressed', String(visible));
+    document.getElementById('zones').hidden = !visible;
+  });
   document.getElementById('lines').append(button);
 }
 

@@ -1,29 +1,14 @@
 // Trades drawn over the candles: entry, exit, the way between; risk and reward boxes of the chosen one.
-// A primitive of the chart library. `trades` are those of one instrument, with `from` and `to`: indices of candles.
+// `trades` are those of one instrument, with `from` and `to`: indices of candles.
 
-class TradeMarks {
-  constructor() {
+class TradeMarks extends Overlay {
+  constructor(candles) {
+    super(candles, 'top');
     this.trades = [];
     this.chosen = null;
-    this.palette = colours();
-    const draw = (target) => target.useMediaCoordinateSpace((scope) => this.draw(scope.context));
-    this.views = [{ zOrder: () => 'top', renderer: () => ({ draw }) }];
   }
 
-  attached({ chart, series, requestUpdate }) {
-    Object.assign(this, { chart, series, requestUpdate });
-  }
-
-  paneViews() {
-    return this.views;
-  }
-
-  change(changes) {
-    Object.assign(this, changes);
-    this.requestUpdate();
-  }
-
-  // The price scale makes room for the stop and the target of the chosen trade while it is in sight.
+  // The price scale makes room for stop, target and zones of the chosen trade while it is in sight.
   autoscaleInfo(first, last) {
     const trade = this.chosen;
     if (!trade || trade.to < first || trade.from > last) return null;
@@ -32,10 +17,15 @@ class TradeMarks {
   }
 
   levels(trade) {
-    return [trade.entry_price, trade.exit_price, trade.stop_price, trade.target_price].filter((price) => price !== null);
+    const prices = [trade.entry_price, trade.exit_price, trade.stop_price, trade.target_price];
+    return [...prices.filter((price) => price !== null), ...trade.zones.flatMap((zone) => [zone.bottom, zone.top])];
   }
 
-  draw(context) {
+  draw(target) {
+    target.useMediaCoordinateSpace(({ context }) => this.drawAll(context));
+  }
+
+  drawAll(context) {
     const range = this.chart.timeScale().getVisibleLogicalRange();
     if (!range) return;
     const seen = this.trades.filter((trade) => trade.to >= range.from - 1 && trade.from <= range.to + 1);

@@ -7,7 +7,7 @@ import numpy as np
 import polars as pl
 import pytest
 
-from reports.model import CANDLE_SCHEMA, EQUITY_SCHEMA, TRADE_SCHEMA, BacktestView, metrics_of
+from reports.model import CANDLE_SCHEMA, EQUITY_SCHEMA, TRADE_SCHEMA, ZONE_SCHEMA, BacktestView, metrics_of
 from trading.metrics import drawdown_percent
 
 BEGIN = datetime(2023, 1, 1, tzinfo=UTC)
@@ -18,6 +18,11 @@ STARTING_USD = 100_000.0
 @pytest.fixture
 def make_view() -> Callable[..., BacktestView]:
     return view_of
+
+
+@pytest.fixture
+def make_zones() -> Callable[..., pl.DataFrame]:
+    return zone_frame
 
 
 def view_of(
@@ -89,6 +94,25 @@ def trade_frame(instruments: tuple[str, ...], count: int, win_usd: float) -> pl.
         for i in range(count)
     ]
     return pl.DataFrame(rows, schema=TRADE_SCHEMA)
+
+
+def zone_frame(*trades: tuple[int, ...]) -> pl.DataFrame:
+    """An order block each for the trades of these numbers; the last is a bearish gap that is still open."""
+    rows = [
+        {
+            "instrument": "BTC/USD",
+            "kind": "fair value gap" if number == len(trades) else "order block",
+            "side": "bearish" if number == len(trades) else "bullish",
+            "born_at": BEGIN,
+            "known_at": BEGIN + HOUR * number,
+            "ended_at": None if number == len(trades) else BEGIN + HOUR * 20 * number,
+            "bottom": 99.5,
+            "top": 101.1 + number / 3,
+            "trades": list(numbers),
+        }
+        for number, numbers in enumerate(trades, start=1)
+    ]
+    return pl.DataFrame(rows, schema=ZONE_SCHEMA)
 
 
 def equity_frame(candles: int, trades: pl.DataFrame) -> pl.DataFrame:

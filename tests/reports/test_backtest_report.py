@@ -58,6 +58,19 @@ def test_the_page_holds_every_part(make_view):
     assert len(page.scripts) == 3
 
 
+def test_the_colours_of_zones_are_explained_where_there_are_zones(make_view, make_zones):
+    page = Page(render(make_view(zones=make_zones((1,), (2, 3), (5,)))))
+    assert "Zones that entries came back to:bullish order blockbearish fair value gappaler until" in page.text
+    assert "bearish order block" not in page.text
+    assert ("div", "id", "zones") in page.attributes
+
+
+def test_without_zones_nothing_is_said_of_them(make_view):
+    page = Page(render(make_view()))
+    assert "ones that" not in page.text
+    assert ("div", "id", "zones") not in page.attributes
+
+
 def test_nothing_is_loaded_from_anywhere(make_view):
     text = render(make_view())
     page = Page(text)

@@ -52,6 +52,24 @@ def test_trades_come_back_exactly_with_what_they_lack(make_view):
     assert decoded(trades["stop_price"])[0] is None
 
 
+def test_zones_come_back_exactly_and_an_open_one_has_no_end(make_view, make_zones):
+    given_zones = make_zones((1,), (1, 3), (5,))
+    zones = json.loads(embedded.page_data(make_view(zones=given_zones)))["zones"]
+    assert zones.keys() == set(given_zones.columns)
+    for name in ("instrument", "kind", "side", "bottom", "top", "trades"):
+        assert decoded(zones[name]) == given_zones[name].to_list(), name
+    for name in ("born_at", "known_at"):
+        assert decoded(zones[name]) == seconds(given_zones[name])
+    assert decoded(zones["ended_at"]) == [*seconds(given_zones["ended_at"].drop_nulls()), None]
+
+
+def test_a_run_without_zones_embeds_a_few_empty_columns(make_view):
+    text = embedded.page_data(make_view())
+    zones = json.loads(text)["zones"]
+    assert {len(decoded(column)) for column in zones.values()} == {0}
+    assert len(json.dumps(zones)) < 500
+
+
 def test_lines_are_rounded_to_one_place_more_than_the_price_and_null_in_warm_up(make_view):
     view = make_view(instruments=("BTC/USD",))
     line = decoded(json.loads(embedded.page_data(view))["instruments"][0]["columns"]["ema_20"])

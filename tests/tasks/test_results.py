@@ -1,16 +1,19 @@
 """Lots, ticks and 1e-8 USD become base currency, prices and USD."""
 
+from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 
 import numpy as np
+import polars as pl
 import pytest
 
 from config.settings import Instrument
 from exchange.simulator import Fill, Verdict
-from reports.model import EQUITY_SCHEMA, TRADE_SCHEMA
-from tasks.results import DECISION_SCHEMA, decision_rows, equity_rows, settled, trade_rows
+from reports.model import EQUITY_SCHEMA, TRADE_SCHEMA, ZONE_SCHEMA
+from tasks.results import DECISION_SCHEMA, decision_rows, equity_rows, settled, trade_rows, zone_rows
 from trading.ledger import ExitReason, Trade
 from trading.model import Decision, Role
+from warehouse.strategies.zones import SCHEMA
 
 SPEC = Instrument(futures="PF_XBTUSD", tick_usd=Decimal("0.5"), lot_base=Decimal("0.001"), maximum_lots=10)
 UNIT_E8 = 50_000  # 0.5 USD times 0.001
@@ -20,6 +23,7 @@ TRADE = Trade(
     exit_notional_e8=200 * 39_600 * UNIT_E8, exit_reason=ExitReason.TARGET, fees_e8=4 * 10**8, slippage_e8=10**8,
     ambiguous=False,
 )  # fmt: skip
+MINUTE = timedelta(minutes=1)
 
 
 def test_a_trade_in_usd():
@@ -48,6 +52,7 @@ def test_schemas_hold_without_rows_too():
     assert trade_rows([], [], []).schema == TRADE_SCHEMA
     assert equity_rows(np.empty((0, 2), np.int64), 1.0).schema == EQUITY_SCHEMA
     assert decision_rows([], []).schema == DECISION_SCHEMA
+    assert zone_rows(pl.DataFrame(schema=SCHEMA), trade_rows([], [], [])).schema == ZONE_SCHEMA
 
 
 def test_equity_and_its_drawdown():
@@ -72,3 +77,20 @@ def test_an_entry_that_never_filled_has_expired_unless_it_still_waits():
     assert [answer.decision for answer in answers] == [
         Decision.ENTERED, Decision.EXPIRED, Decision.EXPIRED, Decision.ENTERED, Decision.COOLDOWN,
     ]  # fmt: skip
+
+
+def test_zones_are_those_of_trades_once_each_with_the_numbers_of_their_trades():
+    signal_at = datetime(1970, 1, 1, 0, 15, tzinfo=UTC)  # of TRADE
+    later, never = signal_at + timedelta(hours=1), signal_at + timedelta(hours=2)
+    trades = trade_rows([TRADE, TRADE._replace(signal_at=4_500_000_000)], ["BTC/USD"], [SPEC])
+    zones = pl.DataFrame(
+        [
+            ("BTC/USD", at, zone_id, "order block", "bearish", signal_at, signal_at + zone_id * MINUTE, None, 1.0, 2.0)
+            for at, zone_id in ((signal_at, 3), (later, 3), (later, 2), (never, 1))
+        ],
+        schema=SCHEMA,
+        orient="row",
+    )
+    rows = zone_rows(zones, trades)
+    assert rows["trades"].to_list() == [[2], [1, 2]]
+    assert rows["known_at"].to_list() == [signal_at + 2 * MINUTE, signal_at + 3 * MINUTE]
