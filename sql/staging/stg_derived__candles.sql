@@ -8,6 +8,7 @@
 -- key: instrument, timeframe, opened_at
 -- lookback: 3 days
 -- reach: 2 days
+-- apart: instrument
 -- param: long_hole_candles integer = 96
 with
 
