@@ -169,7 +169,8 @@ def _read_fast(connection: duckdb.DuckDBPyConnection, layout: Layout, files: lis
     """Read what are good rows beyond doubt. A file with any other has fewer of them than it has lines."""
     if not files:
         return
-    # Times and trades as text, which shows a fraction that a cast would round.
+    # Times and trades as text, which shows a fraction that a cast would round. A file's number is looked up in a list:
+    # after a join DuckDB would insert files, and parts of one, in any order.
     types = dict.fromkeys(PRICES, PRICE)
     columns = {field or f"unread_{place}": types.get(field, "varchar") for place, field in enumerate(layout.fields)}
     lowest, beyond, us = UNITS[layout.unit]
@@ -182,7 +183,9 @@ def _read_fast(connection: duckdb.DuckDBPyConnection, layout: Layout, files: lis
         select file_id, {CANDLE}, {beside}
         from (
             select
-                sources.*,
+                $numbers[list_position($paths, path)] as file_id,
+                $candles_us[list_position($paths, path)] as candle_us,
+                (select any_value(fetched_us) from sources) as fetched_us,     -- the same of all
                 case when strlen(opened_at) = {len(str(beyond)) - 2} and try_cast(opened_at as bigint) >= {lowest}
                     then make_timestamptz(try_cast(opened_at as bigint) * {us}) end as opened_at,
                 open, high, low, close,
@@ -191,11 +194,16 @@ def _read_fast(connection: duckdb.DuckDBPyConnection, layout: Layout, files: lis
             from read_csv(
                 $paths, columns = {columns}, header = false, skip = {int(layout.has_header)}, auto_detect = false,
                 delim = $delimiter, quote = '', escape = '', ignore_errors = true, filename = 'path'
-            ) as parsed join sources using (path)
+            )
         )
         where {none_of(VALUES)} and {is_counted}
         """,
-        {"paths": [str(file.source.path) for file in files], "delimiter": layout.delimiter},
+        {
+            "paths": [str(file.source.path) for file in files],
+            "numbers": [file.file_id for file in files],
+            "candles_us": [TIMEFRAME_US[file.source.timeframe] for file in files],
+            "delimiter": layout.delimiter,
+        },
     )
 
 
