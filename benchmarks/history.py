@@ -2,7 +2,7 @@
 
 Each size runs in a process of its own: an archive is landed, validated (SQL checks and Great Expectations), built,
 checked and published beside a bare `CREATE TABLE AS SELECT * FROM read_csv(...)`; then one more 15m candle of each
-instrument takes the same way as an increment. Built is what candles come to; indicators run from each series' first
+instrument takes the same way as an increment. Built is what candles come to; features run from each series' first
 candle and are no part of it.
 """
 
@@ -25,7 +25,7 @@ from config.settings import load_settings
 from warehouse.builds import Mode, build
 from warehouse.checks import refuse_failed, run_checks
 from warehouse.connection import publish, unit_of_work
-from warehouse.features import indicators as features
+from warehouse.features import indicators, smc
 from warehouse.gate import validation
 from warehouse.gate.clearance import clear
 from warehouse.gate.suites import Gate, open_gate
@@ -176,8 +176,8 @@ def _take(archive: Path, place: Path, mode: Mode, gate: Gate | None, publishing:
 
 
 def _candle_stages(sql: Path) -> tuple[Stage, ...]:
-    """All stages but the indicators and what is made of them."""
-    left_out = {features.TABLE}
+    """All stages but the features and what is made of them."""
+    left_out = {indicators.TABLE, smc.TABLE}
     kept = []
     for stage in load_stages(sql):
         if stage.name in left_out or left_out & set(stage.inputs):

@@ -18,6 +18,7 @@ import duckdb
 
 from trading.errors import InputUnusable
 from warehouse import ledger
+from warehouse.changes.portions import by_instrument
 from warehouse.changes.slices import Slices, counted, reading
 from warehouse.changes.sources import candles_changed, lies_in_files
 from warehouse.changes.unchecked import note_changed
@@ -251,6 +252,10 @@ def _fill(
     kind: TableKind = "temp table" if temporary else "table"
     if stage.written:
         stage.written.write(connection, table, kind=kind, since=since)
+    elif stage.header.is_apart:
+        for number, portion in enumerate(by_instrument(connection, stage.inputs)):
+            into = f"insert into {table}" if number else f"create or replace {kind} {table} as"
+            connection.execute(f"{into} {reading(stage.sql, stage.places, portion)}")
     else:
         connection.execute(f"create or replace {kind} {table} as {stage.sql}")
 

@@ -8,7 +8,10 @@ with
 
 placed as (
 
-    select *, (epoch_us(opened_at) // 86_400_000_000 + 1) * 86_400_000_000 as day_closed_us
+    select
+        *,
+        (epoch_us(opened_at) // 86_400_000_000 + 1) * 86_400_000_000 as day_closed_us,
+        (abs(epoch_us(opened_at)) // 900_000_000 % 96)::integer as quarter      -- of an hour, in which it opens
     from marts.candles
 
 )
@@ -22,6 +25,7 @@ select
     ---------- candles of the day
     count(*) as candles,
     count(*) filter (source = 'derived') as derived,
+    bit_count(bit_or(1::hugeint << quarter)) as openings,   -- fewer than candles: one is there twice
     max(epoch_us(placed.closed_at) - epoch_us(opened_at)) as candle_us,     -- the same for all of a timeframe
     min(opened_at) as first_opened_at,
     max(placed.closed_at) as last_closed_at,

@@ -5,24 +5,13 @@
 -- materialized: view
 with
 
-own_keys as (
-
-    select instrument, timeframe, opened_at from staging.stg_kraken__candles where timeframe <> '15m'
-
-),
-
-derived_where_absent as (
-
-    select * from staging.stg_derived__candles
-    anti join own_keys using (instrument, timeframe, opened_at)
-
-),
-
 candles as (
 
     select * from staging.stg_kraken__candles
     union all
-    select *, 'derived' as source, null as batch_id from derived_where_absent
+    select * exclude (has_own), 'derived' as source, null as batch_id
+    from staging.stg_derived__candles
+    where not has_own
 
 )
 

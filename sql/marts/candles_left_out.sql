@@ -6,9 +6,22 @@
 -- reach: 1 day
 with
 
+-- What leaves a bucket out lies inside the day around it too, so only days of which no candle is derived have any.
+days_left_out as (
+
+    select instrument, epoch_us(closed_at) // 86_400_000_000 - 1 as day
+    from marts.candle_days
+    anti join (select instrument, closed_at from staging.stg_derived__candles where timeframe = '1d') as whole
+        using (instrument, closed_at)
+    where timeframe = '15m'
+
+),
+
 candles_15m as (
 
-    select instrument, opened_at, closed_at from staging.stg_kraken__candles where timeframe = '15m'
+    select instrument, opened_at, closed_at, epoch_us(opened_at) // 86_400_000_000 as day
+    from staging.stg_kraken__candles
+    where timeframe = '15m'
 
 ),
 
@@ -20,7 +33,7 @@ hours as materialized (
         count(*) as candles_15m,
         min(opened_at) as first_opened_at,
         max(closed_at) as last_closed_at
-    from candles_15m
+    from candles_15m semi join days_left_out using (instrument, day)
     group by instrument, opened_us
 
 ),

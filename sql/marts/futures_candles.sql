@@ -8,7 +8,7 @@ with
 
 charts as (
 
-    select * from staging.stg_kraken__believed where regexp_matches(instrument, '^(PF|PI|FI|FF)_')
+    select * from staging.stg_kraken__believed where left(instrument, 3) in ('PF_', 'PI_', 'FI_', 'FF_')
 
 )
 

@@ -3,10 +3,12 @@
 -- loss, as is all before the first candle and after the last. A bucket with an edge of such a hole inside it would be
 -- made of part of its interval, so it is left out; `marts.candles_left_out` lists it. Whoever makes `long_hole_candles`
 -- more than a day has to make both times below longer by as much: a hole is told by what lies on its other side.
+-- `has_own`: the venue told this candle itself. It is found once, here, and not by everyone who reads `marts.candles`.
 -- grain: one row per instrument, derived timeframe and candle
 -- key: instrument, timeframe, opened_at
 -- lookback: 3 days
 -- reach: 2 days
+-- apart: instrument
 -- param: long_hole_candles integer = 96
 with
 
@@ -122,6 +124,14 @@ covered as (
 
     select * from derived anti join partial using (instrument, candle_us, opened_us)
 
+),
+
+own_keys as (
+
+    select instrument, timeframe, epoch_us(opened_at) as opened_us, true as is_own
+    from staging.stg_kraken__candles
+    where timeframe <> '15m'
+
 )
 
 select
@@ -134,6 +144,7 @@ select
     low,
     close,
     volume,
-    trades
-from covered
+    trades,
+    coalesce(is_own, false) as has_own
+from covered left join own_keys using (instrument, timeframe, opened_us)
 order by opened_us + candle_us      -- an increment looks at late ones, which lie together then

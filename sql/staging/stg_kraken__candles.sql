@@ -4,4 +4,4 @@
 -- lookback: 0 days
 -- materialized: view
 select * from staging.stg_kraken__believed
-where not regexp_matches(instrument, '^(PF|PI|FI|FF)_')     -- how Kraken Futures' symbols begin
+where left(instrument, 3) not in ('PF_', 'PI_', 'FI_', 'FF_')     -- how Kraken Futures' symbols begin

@@ -44,6 +44,8 @@ def warehouse():
             " source varchar, batch_id varchar)"
         )
         connection.execute(f"insert into marts.candles values ({CANDLE})")
+        days = (CHECKS.parent / "marts" / "candle_days.sql").read_text(encoding="utf-8")
+        connection.execute(f"create view marts.candle_days as {days}")
         connection.execute(
             "create table marts.data_quality as"
             " select 'BTC/USD' as instrument, '15m' as timeframe, 6 as expected, 3 as present, 2 as filled,"

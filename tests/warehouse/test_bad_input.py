@@ -294,6 +294,7 @@ def test_a_file_that_changes_while_it_is_read_does_not_land_half(change, landed,
     monkeypatch.setattr(landing, "unsorted_files", change_meanwhile)
     report = landed({NAME: rows(2), "ETHUSD_15.csv": rows(2)})
     assert ask("select distinct instrument from raw.kraken_ohlcvt") == [("ETH/USD",)]
+    assert ask("select count(*) from raw.candle_rows") == [(2,)]
     assert f"{NAME} changed while it was read; land it when it is complete." in report.sentences
     assert report.refusals == ()
 

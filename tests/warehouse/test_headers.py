@@ -60,6 +60,7 @@ def test_a_file_without_a_header_has_an_empty_one():
         ("-- lookback: 5 candles\n-- reach: 2 days", "needs a lookback that is a time"),
         ("-- lookback: 3 days\n-- reach: 2 candles", "must be a time such as"),
         ("-- lookback: -5 candles", "must be `full`, a count such as"),
+        ("-- apart: timeframe", "must be `instrument`"),
         ("-- key: a b", "must list columns"),
         ("-- key:", "must list columns"),
         ("-- materialized: index", "must be `table` or `view`"),
@@ -85,6 +86,11 @@ def test_a_slip_is_named(header, said):
 def test_a_lookback_can_be_a_time():
     header = parse_header("-- lookback: 3 days\n-- reach: 1 day\nselect 1", "x.sql")
     assert (header.lookback, header.span, header.reach) == (None, timedelta(days=3), timedelta(days=1))
+
+
+def test_instruments_may_be_told_apart():
+    assert parse_header("-- apart: instrument\nselect 1", "x.sql").is_apart
+    assert not parse_header("select 1", "x.sql").is_apart
 
 
 def test_a_stage_must_say_grain_key_and_lookback():

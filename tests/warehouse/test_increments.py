@@ -14,7 +14,7 @@ from exchange.kraken.symbols import series_of_file
 from trading.errors import InputUnusable
 from warehouse.batches import judge_files
 from warehouse.builds import build
-from warehouse.changes import sources
+from warehouse.changes import portions, sources
 from warehouse.connection import configure
 from warehouse.increments import content_of
 from warehouse.intake.landing import land
@@ -81,6 +81,7 @@ def test_building_many_pieces_ends_where_building_all_ends(tmp_path_factory, ste
 def compare_pieces_with_all(folder: Path, steps) -> None:
     with pytest.MonkeyPatch.context() as patch, new_warehouse() as warehouse:
         patch.setattr(sources, "MOST_LATE", 1.0)  # slices however much they hold
+        patch.setattr(portions, "ROWS_AT_ONCE", BASE)  # so that a full build takes several
         base = [
             {"pair": pair, "minutes": minutes, "first": 0, "runs": [(BASE, 1)], "level": 100, "is_bad": False}
             for pair in ("XBTUSD", "ETHUSD")

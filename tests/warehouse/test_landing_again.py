@@ -9,6 +9,7 @@ import pytest
 
 from trading.errors import InputUnusable
 from warehouse.batches import judge_files
+from warehouse.intake import reading
 
 NAME = "XBTUSD_15.csv"
 START_S = 1_672_531_200
@@ -373,3 +374,26 @@ def test_what_was_validated_stays_so_when_its_batch_is_judged_again(landed, ware
     assert judge_files(warehouse, batch.batch_id, frozenset({"ETH/USD"}), "") == "partly"
     assert judge_files(warehouse, batch.batch_id, frozenset({"BTC/USD"}), "") == "validated"
     assert ask(states) == [("BTC/USD", "validated"), ("ETH/USD", "validated")]
+
+
+@pytest.mark.parametrize("bytes_at_once", [1, 1 << 30], ids=["file by file", "all at once"])
+def test_new_series_beside_known_ones_and_bad_lines_land_as_each_would_alone(
+    bytes_at_once, landed, judged, ask, monkeypatch
+):
+    monkeypatch.setattr(reading, "BYTES_AT_ONCE", bytes_at_once)
+    landed({NAME: line(0, 100) + line(1, 101)})
+    judged("validated")
+    report = landed(
+        {
+            NAME: line(1, 101) + line(2, 102),
+            "ETHUSD_15.csv": line(0, 103) + line(1, 104),
+            "SOLUSD_15.csv": line(0, 105) + "nonsense\n",
+        }
+    )
+    assert counts(report) == (6, 4, 1, 0, 1)
+    assert ask("select instrument, close::int from raw.kraken_ohlcvt where state = 'landed' order by all") == [
+        ("BTC/USD", 102),
+        ("ETH/USD", 103),
+        ("ETH/USD", 104),
+        ("SOL/USD", 105),
+    ]

@@ -11,7 +11,7 @@ from warehouse.grammar.parameters import Param, parse_param
 
 Materialized = Literal["table", "view"]
 
-FIELDS = ("grain", "key", "lookback", "reach", "needs", "materialized", "rejections", "param")
+FIELDS = ("grain", "key", "lookback", "reach", "apart", "needs", "materialized", "rejections", "param")
 _FIELD = re.compile(r"--\s*([a-z]+):\s*(.*?)\s*")
 _LOOKBACK = re.compile(r"(\d{1,6}) candles?")
 _SPAN = re.compile(r"(\d{1,4}) days?")
@@ -30,6 +30,7 @@ class Header:
     span: timedelta | None = None
     reach: timedelta = timedelta(0)
     lookback_said: bool = False
+    is_apart: bool = False  # rows of an instrument are made of rows of that instrument alone
     needs: tuple[str, ...] = ()  # as written, `ema(20)`
     materialized: Materialized = "table"
     rejections: str = ""  # the CTE whose rows are candidates, and say in `rejection` why they are no signals
@@ -64,6 +65,7 @@ def parse_header(sql: str, file: str) -> Header:
         span=span,
         reach=_reach(found["reach"], span, file) if "reach" in found else timedelta(0),
         lookback_said="lookback" in found,
+        is_apart="apart" in found and _is_apart(found["apart"], file),
         needs=_listed(found.get("needs", "")),
         materialized=_materialized(found.get("materialized", "table"), file),
         rejections=_rejections(found["rejections"], file) if "rejections" in found else "",
@@ -146,6 +148,12 @@ def _reach(text: str, span: timedelta | None, file: str) -> timedelta:
     if span is None:
         raise InputUnusable(f"{file}: `-- reach: {text}` needs a lookback that is a time too, such as `2 days`.")
     return timedelta(days=int(match.group(1)))
+
+
+def _is_apart(text: str, file: str) -> bool:
+    if text != "instrument":
+        raise InputUnusable(f"{file}: `-- apart: {text}` must be `instrument`; nothing else is told apart.")
+    return True
 
 
 def _materialized(text: str, file: str) -> Materialized:

@@ -49,6 +49,10 @@ class SourceFile:
     timeframe: str
     stamp: Stamp  # of the file at `path`, from before its first byte was read
 
+    @property
+    def size_bytes(self) -> int:
+        return self.stamp[1]
+
 
 @dataclass(frozen=True)
 class Unusable:

@@ -27,9 +27,8 @@ from warehouse.batches import (
 from warehouse.intake import archives
 from warehouse.intake.archives import Archive, NothingToLand, SeriesOf, Unusable, has_changed
 from warehouse.intake.layouts import ColumnMap, survey
-from warehouse.intake.reading import Surveyed, read_files
+from warehouse.intake.reading import CANDLE, LANDED, STAGED, Surveyed, read_files, take_back
 from warehouse.intake.refusals import (
-    STAGED,
     Origin,
     content_hash,
     first_rejects,
@@ -81,8 +80,8 @@ def land(
             return _no_news(origin, earlier, found, is_retried=not is_inbox)
         reading = _read(connection, found.files, round(fetched_at.timestamp() * 1_000_000))
     report = _landed(connection, origin, found, reading)
-    for table in STAGED:
-        connection.execute(f"drop table temp.{table}")
+    for kind, name in STAGED:
+        connection.execute(f"drop {kind} temp.{name}")
     return report
 
 
@@ -236,6 +235,7 @@ def _read(connection: duckdb.DuckDBPyConnection, files: Sequence[Surveyed], fetc
             used = tuple(file for file in still if file.file_id in good)
             in_vain = tuple(file for file in still if file.file_id not in good)
             return _Reading(used, in_vain, tuple(moved), unsorted, agreeing)
+        take_back(connection, still)
         moved += changed
 
 
@@ -414,15 +414,14 @@ def _write(
         fetched_at=origin.fetched_at,
         detail="",
     )
-    values = "file_id, opened_at, open, high, low, close, volume, trades"
-    if _count(connection, "known"):
-        connection.execute(
-            f"insert into raw.candle_rows select {values}, is_same is not null"
-            " from incoming left join known using (file_id, opened_at) where is_same is not true"
-        )
-    else:
-        connection.execute(f"insert into raw.candle_rows select {values}, false from incoming")
     rows_read = {file.file_id: told.rows_read for file, told in zip(files, report.files, strict=True)}
     keep_lines(connection, origin, report.batch_id, rows_read, "landed")
+    if _count(connection, "known"):
+        connection.execute(
+            f"insert into {LANDED} select file_id, {CANDLE}, is_same is not null"
+            " from waiting left join known using (file_id, opened_at) where is_same is not true"
+        )
+    else:
+        connection.execute(f"insert into {LANDED} select file_id, {CANDLE}, false from waiting")
     for table in ("rivals", "known"):
         connection.execute(f"drop table temp.{table}")

@@ -19,7 +19,6 @@ from warehouse.intake.reading import Surveyed
 from warehouse.intake.rules import NOT_CLOSED
 
 SHOWN_REASONS = 5
-STAGED = ("sources", "incoming", "rejected")
 
 
 @dataclass(frozen=True)
@@ -201,7 +200,7 @@ def _refused(connection: duckdb.DuckDBPyConnection, origin: Origin, name: str, f
     rejected = dict(connection.execute("select file_id, count(*) from rejected group by file_id").fetchall())
     rows_read = {number: rejected.get(number, 0) for number in numbers}
     keep_lines(connection, origin, refusal.batch_id, rows_read, "refused")
-    for table in STAGED:
+    for table in ("sources", "rejected"):
         connection.execute(f"delete from temp.{table} where list_contains(?, file_id)", [numbers])
     return refusal
 

@@ -151,6 +151,6 @@ def _move(connection: duckdb.DuckDBPyConnection, files: Sequence[Surveyed]) -> N
         """
     )
     connection.execute(
-        "delete from incoming using judged_repeats"
-        " where incoming.file_id = judged_repeats.file_id and incoming.line = judged_repeats.line"
+        "delete from waiting using judged_repeats"
+        " where waiting.file_id = judged_repeats.file_id and waiting.line = judged_repeats.line"
     )
