@@ -15,9 +15,9 @@ from warehouse.strategies.trials import look_ahead_offenders, lookback_offenders
 
 ROOT = Path(__file__).resolve().parents[2]
 STRATEGIES = sorted((ROOT / "sql" / "marts").glob("signals_*.sql"))
-CUTS = (0, 19, 49, 51, 200, 201, 3_000, 9_999, 17_000)
-WITH_SIGNALS = 6  # more cuts, at closes with a signal
-LIVE = 160  # closes that are lived through in one go, as a session would; the deep tier lives longer
+CUTS = (0, 49, 51, 201, 9_999, 17_000)
+WITH_SIGNALS = 3  # more cuts, at closes with a signal
+LIVE = 100  # closes that are lived through in one go, as a session would; the deep tier lives longer
 
 
 @pytest.fixture(scope="module", params=STRATEGIES, ids=lambda path: path.stem)

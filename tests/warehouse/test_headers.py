@@ -42,6 +42,7 @@ def test_reads_every_field():
             Param("loud", "boolean", True),
             Param("venue", "varchar", "kraken"),
         ),
+        says="Two averages cross: one is fast, one is slow.",
     )
 
 
@@ -100,9 +101,11 @@ def test_a_stage_must_say_grain_key_and_lookback():
 
 def test_a_parameter_may_be_held_to_a_range_or_to_a_list():
     header = parse_header(
-        "-- param: a double = 2 in 0.5 .. 3\n-- param: b integer = 20 in 20, 50\n-- param: c varchar = 'x' in 'x', y",
+        "-- param: a double = 2 in 0.5 .. 3 -- from the entry\n-- param: b integer = 20 in 20, 50\n"
+        "-- param: c varchar = 'x' in 'x', y",
         "x.sql",
     )
+    assert [param.says for param in header.params] == ["from the entry", "", ""]
     assert [(param.name, param.default, param.allowed) for param in header.params] == [
         ("a", 2.0, "0.5 .. 3.0"),
         ("b", 20, "20, 50"),

@@ -227,11 +227,28 @@ def test_many_candles_are_read_in_several_bites(warehouse, stages, monkeypatch):
     assert MOST_AT_ONCE > 299
 
 
-def test_a_candle_that_cannot_be_is_named_with_its_series(warehouse, stages):
+def test_a_candle_that_contradicts_itself_is_left_out_and_for_a_check_to_name(warehouse, stages):
+    land(warehouse, ("BTC/USD", "15m"), 0, 300, 1)
+    build(warehouse, stages)
+    land(warehouse, ("BTC/USD", "15m"), 300, 3, 1)
+    warehouse.execute("update raw.rows set high = low - 1 where opened_at = (select max(opened_at) from raw.rows)")
+    build(warehouse, stages)
+    assert warehouse.execute("select count(*) from features.smc").fetchone() == (302,)
+    land(warehouse, ("BTC/USD", "15m"), 303, 3, 1)
+    build(warehouse, stages)
+    grown_tables = tables(warehouse)
+    warehouse.execute("delete from raw.rows where high < low")
+    build(warehouse, stages, "full")
+    assert tables(warehouse) == grown_tables
+
+
+def test_a_candle_that_is_there_twice_is_named_with_its_series(warehouse, stages):
     land(warehouse, ("BTC/USD", "1h"), 0, 30, 1)
-    warehouse.execute("update raw.rows set high = low - 1 where opened_at = make_timestamptz(?)", [FIRST_US])
-    with pytest.raises(InputUnusable, match="BTC/USD 1h: The candle that opened at"):
-        build(warehouse, stages)
+    build(warehouse, stages)
+    warehouse.execute("create or replace table marts.candles as from marts.candles union all from marts.candles")
+    (rows,) = (stage.written for stage in stages if stage.name == "features.smc")
+    with pytest.raises(InputUnusable, match=r"BTC/USD 1h: The candle that opened at .* comes too late"):
+        rows.write(warehouse, "features.smc", kind="table", since=None)
 
 
 def test_smart_money_is_made_only_where_a_file_reads_it(tmp_path):

@@ -80,10 +80,11 @@ def write_smc(
 ) -> None:
     """Create or replace `table` with a row for each candle of `marts.candles`, from each series' first candle on.
 
-    Given `since`, with the rows that close at or after it, where nothing before it has changed since the last time.
+    A candle that contradicts itself has none, and is as if it were not there. Given `since`, with the rows that close
+    at or after it, where nothing before it has changed since the last time.
 
     Raises:
-        InputUnusable: a candle that can't be; names the series.
+        InputUnusable: a candle that is there twice; names the series.
     """
     columns = _create(connection, table, kind, Row)
     states.forget(connection, since)
@@ -164,6 +165,7 @@ def _folded(connection: duckdb.DuckDBPyConnection, kernel: Kernel, standings: li
 
 
 def _fold(kernel: Kernel, standing: Standing, bars: Bars) -> Folded:
+    bars = _sound(bars)
     kept = [standing]
     rows, ended = [np.empty(0, ROW)], [np.empty(0, ZONE)]
     for start, end in pairwise(_cuts(standing.candles, len(bars.close))):
@@ -175,6 +177,17 @@ def _fold(kernel: Kernel, standing: Standing, bars: Bars) -> Folded:
         seen = standing.candles + end
         kept.append(Standing(*standing[:2], seen, int(piece.opened_us[-1]), int(piece.closed_us[-1]), result.state))
     return Folded(standing[:2], bars.closed_us, np.concatenate(rows), np.concatenate(ended), tuple(kept))
+
+
+def _sound(bars: Bars) -> Bars:
+    """Without candles that contradict themselves: a check names those, and nothing is published until they are gone."""
+    is_sound = (
+        (bars.low <= np.minimum(bars.open, bars.close))
+        & (bars.high >= np.maximum(bars.open, bars.close))
+        & np.isfinite(bars.high - bars.low)
+        & (bars.volume >= 0)
+    )
+    return bars if is_sound.all() else Bars._make(column[is_sound] for column in bars)
 
 
 def _cuts(seen: int, new: int) -> list[int]:
