@@ -194,7 +194,8 @@ def _update_table(
     rows = int(changed.content.partition(":")[0])
     entry = Entry(stage.name, work.recipe, work.inputs, changed.content, rows)
     outcome: Outcome = "updated" if changed.keys else "unchanged"
-    change = Change(work.before.content, changed.since) if changed.keys else None
+    is_told = stage.written is None or stage.written.is_told_by_close
+    change = Change(work.before.content, changed.since if is_told else None) if changed.keys else None
     return StageResult(stage.name, outcome, entry.rows, changed.keys), entry, change
 
 

@@ -1,5 +1,5 @@
 -- Smart Money: with the day and the four hours, enter where the price comes back to an order block or a fair value gap
--- that lies where the four hours' move is cheap (optimal trade entry), and says so with enough points.
+-- that meets the optimal trade entry of the four hours, when enough points speak for it.
 --
 -- A short is a long on a chart turned upside down, so both sides run through the same lines with prices times -1.
 --
@@ -9,21 +9,21 @@
 -- needs: ema(20), ema(50), ema(200), atr(14), volatility(14, 96)
 -- rejections: candidates
 -- param: bias_period integer = 50 in 20, 50, 200 -- average of days that the close must be beyond
--- param: calmest double = 0.05 in 0.0 .. 1.0 -- share of the last 96 candles that were calmer, the least
--- param: wildest double = 0.95 in 0.0 .. 1.0 -- the most of it
--- param: structure_weight double = 0.30 in 0.0 .. 1.0 -- points if its own trend agrees
--- param: confluence_weight double = 0.20 in 0.0 .. 1.0 -- points if block and gap meet, or stops were swept lately
--- param: fibonacci_weight double = 0.20 in 0.0 .. 1.0 -- points if the close itself is in optimal trade entry
--- param: regime_weight double = 0.15 in 0.0 .. 1.0 -- points if volatility is in its middle three fifths
--- param: volume_weight double = 0.15 in 0.0 .. 1.0 -- points if volume is half of the recent most, or more
--- param: min_score double = 0.5 in 0.0 .. 1.0 -- points that an entry needs
+-- param: calmest double = 0.05 in 0.0 .. 0.4 -- share of the last 96 candles that were calmer, the least
+-- param: wildest double = 0.95 in 0.6 .. 1.0 -- the most of it
+-- param: structure_points integer = 30 in 0 .. 100 -- if the trend of its own timeframe agrees
+-- param: confluence_points integer = 20 in 0 .. 100 -- if block and gap do, or stops were swept in 20 candles
+-- param: fibonacci_points integer = 20 in 0 .. 100 -- if the close itself is in optimal trade entry
+-- param: regime_points integer = 15 in 0 .. 100 -- if volatility is in its middle three fifths
+-- param: volume_points integer = 15 in 0 .. 100 -- if volume is at least half of the most in the last 20 candles
+-- param: min_points integer = 50 in 0 .. 100 -- that an entry needs
 -- param: stop_buffer_atr double = 0.25 in 0.0 .. 2.0 -- from the far side of the zone to the stop
--- param: narrowest_stop_atr double = 1.0 in 0.0 .. 10.0 -- nearer is noise, and costs weigh too much
--- param: widest_stop_atr double = 4.0 in 0.5 .. 20.0 -- farther is no stop
--- param: target_1_r double = 1.0 in 0.5 .. 10.0 -- in distances to the stop
--- param: target_2_r double = 2.0 in 0.5 .. 10.0 -- in distances to the stop
--- param: target_3_r double = 4.0 in 0.5 .. 10.0 -- in distances to the stop
--- param: cooldown_candles integer = 16 in 0 .. 40 -- after an entry on the same side
+-- param: narrowest_stop_atr double = 1.0 in 0.1 .. 3.0 -- nearer is noise, and costs weigh too much
+-- param: widest_stop_atr double = 4.0 in 3.0 .. 20.0 -- farther is no stop
+-- param: target_1_r double = 1.0 in 0.5 .. 1.5 -- in distances to the stop
+-- param: target_2_r double = 2.0 in 1.5 .. 3.0 -- in distances to the stop
+-- param: target_3_r double = 4.0 in 3.0 .. 10.0 -- in distances to the stop
+-- param: cooldown_candles integer = 16 in 0 .. 40 -- without another candidate that would do, on the same side
 with
 
 candles as (
@@ -120,6 +120,8 @@ bars as (
         smc.bear_gap_top,
 
         ---------- longer ones
+        date_diff('hour', days.known_at, candles.closed_at) < 48
+        and date_diff('hour', four_hours.known_at, candles.closed_at) < 8 as is_up_to_date,
         days.bias,
         four_hours.trend as frame_trend,
         four_hours.ote_bottom,
@@ -154,6 +156,7 @@ sided as (
         bull_block_bottom as block_far,
         bull_gap_top as gap_near,
         bull_gap_bottom as gap_far,
+        is_up_to_date,
         bias,
         frame_trend,
         ote_top as ote_near,
@@ -179,6 +182,7 @@ sided as (
         -bear_block_top as block_far,
         -bear_gap_bottom as gap_near,
         -bear_gap_top as gap_far,
+        is_up_to_date,
         -bias as bias,
         -frame_trend as frame_trend,
         -ote_bottom as ote_near,
@@ -192,6 +196,7 @@ with_previous as (
 
     select
         *,
+        lag(closed_at) over in_time as previous_at,
         lag(close) over in_time as previous_close,
         lag(block_near) over in_time as block_top,
         lag(block_far) over in_time as block_bottom,
@@ -204,14 +209,27 @@ with_previous as (
 
 ),
 
--- The price comes from outside, goes into the zone, and closes above its far side.
+-- The price comes from outside, shortly before, goes into the zone, and closes above its far side.
 touched as (
 
     select
         *,
-        coalesce(previous_close > block_top and nearest <= block_top and close >= block_bottom, false) as is_at_block,
-        coalesce(previous_close > gap_top and nearest <= gap_top and close >= gap_bottom, false) as is_at_gap
+        date_diff('hour', previous_at, closed_at) < 4 and previous_close > block_top and nearest <= block_top
+        and close >= block_bottom as is_at_block,
+        date_diff('hour', previous_at, closed_at) < 4 and previous_close > gap_top and nearest <= gap_top
+        and close >= gap_bottom as is_at_gap
     from with_previous
+
+),
+
+-- Zones that meet the optimal trade entry, each judged by itself.
+placed as (
+
+    select
+        *,
+        coalesce(is_at_block and block_bottom <= ote_near and block_top >= ote_far, false) as has_block,
+        coalesce(is_at_gap and gap_bottom <= ote_near and gap_top >= ote_far, false) as has_gap
+    from touched
 
 ),
 
@@ -219,22 +237,22 @@ zoned as (
 
     select
         *,
-        greatest(case when is_at_block then block_top end, case when is_at_gap then gap_top end) as zone_top,
-        least(case when is_at_block then block_bottom end, case when is_at_gap then gap_bottom end) as zone_bottom
-    from touched
+        least(case when has_block then block_bottom end, case when has_gap then gap_bottom end) as zone_bottom
+    from placed
 
 ),
 
+-- Whole points: a sum of fractions is not what it seems, and misses its bar by a last bit.
 scored as (
 
     select
         *,
         close - zone_bottom + getvariable('stop_buffer_atr') * atr as stop_distance,
-        case when trend > 0 then getvariable('structure_weight') else 0 end
-        + case when (is_at_block and is_at_gap) or has_swept_lately then getvariable('confluence_weight') else 0 end
-        + case when close between ote_far and ote_near then getvariable('fibonacci_weight') else 0 end
-        + case when volatility between 0.2 and 0.8 then getvariable('regime_weight') else 0 end
-        + case when volume >= 0.5 * most_volume then getvariable('volume_weight') else 0 end as score
+        case when trend > 0 then getvariable('structure_points') else 0 end
+        + case when (has_block and has_gap) or has_swept_lately then getvariable('confluence_points') else 0 end
+        + case when close between ote_far and ote_near then getvariable('fibonacci_points') else 0 end
+        + case when volatility between 0.2 and 0.8 then getvariable('regime_points') else 0 end
+        + case when volume >= 0.5 * most_volume then getvariable('volume_points') else 0 end as points
     from zoned
 
 ),
@@ -244,22 +262,24 @@ judged as (
 
     select
         *,
-        is_at_block or is_at_gap as is_candidate,
+        coalesce(is_at_block, false) or coalesce(is_at_gap, false) as is_candidate,
         case
             when bias is null or frame_trend is null or atr is null or volatility is null then 'warming up'
+            when not is_up_to_date then 'day or four hours out of date'
             when bias <= 0 then 'bias of the day'
             when frame_trend <= 0 then 'structure of four hours'
             when volatility not between getvariable('calmest') and getvariable('wildest') then 'regime'
-            when not coalesce(zone_bottom <= ote_near and zone_top >= ote_far, false) then 'outside optimal entry'
-            when stop_distance < getvariable('narrowest_stop_atr') * atr then 'stop too narrow'
+            when not has_block and not has_gap then 'outside optimal entry'
+            when stop_distance <= 0 or stop_distance < getvariable('narrowest_stop_atr') * atr then 'stop too narrow'
             when stop_distance > getvariable('widest_stop_atr') * atr then 'stop too wide'
-            when score < getvariable('min_score') then 'score'
+            when points < getvariable('min_points') then 'score'
         end as fault
     from scored
 
 ),
 
--- Not again soon: a second entry in the same move is the same bet.
+-- Not again soon: a second entry in the same move is the same bet. Whatever would do by itself begins the time anew,
+-- also when it comes too soon: what was entered hangs on all entries before it, which no count of candles tells.
 cooled as (
 
     select
@@ -288,7 +308,7 @@ candidates as (
         ---------- proposal
         abs(close) as close,
         stop_distance,
-        score,
+        points / 100.0::double as score,
         coalesce(fault, case when is_hot then 'cooldown' end) as rejection
 
     from cooled

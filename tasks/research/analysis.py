@@ -129,8 +129,10 @@ def _some(chance: random.Random, closes: list[datetime]) -> Iterable[datetime]:
 
 
 def _starts(candles: pl.DataFrame, strategy: Strategy) -> list[datetime]:
-    """Later beginnings that leave at least as many candles to compare as it takes to settle."""
-    series = candles.sort("opened_at").partition_by("instrument", "timeframe")
+    """Later beginnings that leave at least as many of the shortest candles to compare as it takes to settle."""
+    found = set(candles["timeframe"])
+    shortest = next(name for name in TIMEFRAME_US if name in found)
+    series = candles.filter(timeframe=shortest).sort("opened_at").partition_by("instrument")
     longest = max(series, key=len)["opened_at"]
     spare = len(longest) - 2 * settling(strategy)
     return [longest[spare * part // STARTS] for part in range(1, STARTS + 1)] if spare >= STARTS else []

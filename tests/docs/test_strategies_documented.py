@@ -15,7 +15,7 @@ from tasks.candles import land_archive, publish, validate_batch
 from tasks.stages import build_all, check_all
 
 TEXT = DOCUMENT.read_text("utf-8")
-CANDLES = 5_000  # of 15m: 52 days, so that the day has a trend
+CANDLES = 5_400  # of 15m: enough for every check to be tried; the days go years back, so that they have a trend
 
 
 @pytest.fixture(scope="module")
@@ -27,7 +27,8 @@ def published(tmp_path_factory):
         settings = load_settings("paper")
         lines = (settings.paths.sample / "XBTUSD_15.csv").read_text("utf-8").splitlines(keepends=True)
         (home / "XBTUSD_15.csv").write_text("".join(lines[:CANDLES]), "utf-8")
-        validate_batch(settings, land_archive(settings, home / "XBTUSD_15.csv"))
+        for file in (home / "XBTUSD_15.csv", settings.paths.sample / "XBTUSD_1440.csv"):
+            validate_batch(settings, land_archive(settings, file))
         build_all(settings)
         check_all(settings, run="docs")
         publish(settings)

@@ -11,7 +11,7 @@ from hypothesis import settings
 
 from warehouse.strategies.live import live_signals
 from warehouse.strategies.loading import Strategy, load_strategy
-from warehouse.strategies.trials import look_ahead_offenders, lookback_offenders, signals_of
+from warehouse.strategies.trials import look_ahead_offenders, lookback_offenders, signals_of, warm_up_offenders
 
 ROOT = Path(__file__).resolve().parents[2]
 STRATEGIES = sorted((ROOT / "sql" / "marts").glob("signals_*.sql"))
@@ -43,6 +43,12 @@ def test_no_signal_changes_when_later_candles_arrive(strategy, candles, cuts, ke
 
 def test_the_candles_of_the_lookback_give_the_same_signals_as_all_of_history(strategy, candles, cuts, kernel):
     assert lookback_offenders(strategy, candles, cuts, kernel).rows() == []
+
+
+def test_where_history_begins_is_forgotten(strategy, candles, kernel):
+    quarters = candles.filter(timeframe="15m")["opened_at"].unique().sort()
+    starts = [quarters[len(quarters) // 10], quarters[len(quarters) // 3]]
+    assert warm_up_offenders(strategy, candles, starts, kernel).rows() == []
 
 
 def test_lived_close_by_close_it_gives_the_rows_of_all_history(strategy, candles, whole, kernel):

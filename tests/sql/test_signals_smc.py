@@ -42,6 +42,13 @@ REASONS = {
     "the stop would be in the noise": ("entry", {"atr_14": 20.0}, "stop too narrow"),
     "the stop would be far away": ("before", {"bull_block_bottom": 80.0}, "stop too wide"),
     "little speaks for it": ("entry", {"trend": -1, "volatility_14_96": 0.9, "volume": 0.1}, "score"),
+    "the day is of last week": ("1d", {"closed_at": NOON - dt.timedelta(days=7)}, "day or four hours out of date"),
+    "four hours are of last night": (
+        "4h",
+        {"closed_at": NOON - dt.timedelta(hours=8)},
+        "day or four hours out of date",
+    ),
+    "there is no width in which to stop": ("entry", {"atr_14": 0.0, "close": 100.0, "low": 100.0}, "stop too narrow"),
     "the volatility is not known yet": ("entry", {"volatility_14_96": None}, "warming up"),
     "the day's average is not known yet": ("1d", {"ema_50": None}, "warming up"),
 }
@@ -131,6 +138,7 @@ def test_a_chart_upside_down_gives_the_same_as_a_short(reason):
         ("entry", {"low": 104.5}),  # it does not reach the block
         ("entry", {"low": 99.0, "close": 99.5}),  # it closes beyond it
         ("before", {"close": 103.0, "low": 102.0}),  # it was inside before
+        ("before", {"closed_at": NOON - dt.timedelta(days=3)}),  # nobody knows from where it comes
         ("before", {"bull_block_bottom": None, "bull_block_top": None}),  # there was none when it came
     ],
 )
@@ -146,6 +154,13 @@ def test_a_gap_is_as_good_as_a_block_and_both_are_better():
     assert alone["stop_distance"] == 105.0 - 101.0 + 1.0
     assert both["stop_distance"] == 105.0 - 100.0 + 1.0  # to below the lower one
     assert both["score"] == pytest.approx(alone["score"] + 0.20)
+
+
+def test_a_block_and_a_gap_on_both_sides_of_optimal_entry_are_not_in_it():
+    around = {"bull_block_bottom": 100.0, "bull_block_top": 101.0, "bull_gap_bottom": 106.0, "bull_gap_top": 107.0}
+    frame = {"ote_bottom": 102.0, "ote_top": 105.0}
+    entry = {"low": 100.5, "close": 106.5}
+    assert answers(rows_of(**{"4h": frame}, before=around, entry=entry)) == ([], [("long", "outside optimal entry")])
 
 
 def test_a_sweep_of_lows_shortly_before_counts_as_confluence():
@@ -165,6 +180,16 @@ def test_the_same_move_is_not_entered_again_before_the_cooldown_is_over():
     for candles, expected in ((2, 1), (1, 2), (0, 2)):
         signals, _ = answers([*rows_of(), *again], cooldown_candles=candles)
         assert len(signals) == expected
+
+
+def test_what_comes_too_soon_begins_the_cooldown_anew():
+    moves = [
+        {**row, "timeframe": "15m", "closed_at": NOON + number * QUARTER}
+        for number, row in enumerate([BEFORE, ENTRY] * 4)
+    ]
+    signals, rejected = answers([*rows_of()[:2], *moves], cooldown_candles=3)
+    assert len(signals) == 1
+    assert rejected == [("long", "cooldown")] * 3
 
 
 def test_the_average_of_the_day_is_the_one_that_is_asked_for():

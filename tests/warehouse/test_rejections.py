@@ -6,6 +6,7 @@ import pytest
 from trading.errors import InputUnusable
 from warehouse.builds import build
 from warehouse.stages import load_stages
+from warehouse.strategies.loading import load_strategy
 
 CANDLES = """-- grain: one row per closed candle
 -- key: instrument, timeframe, closed_at
@@ -107,6 +108,13 @@ def test_the_last_line_is_the_one_that_is_replaced_so_it_must_be_there(sql):
     write(sql, "signals_slow", RISES.format(most=3))
     with pytest.raises(InputUnusable, match=r"signals_slow.sql: a file with `-- rejections:` ends in the line"):
         load_stages(sql)
+
+
+def test_a_cte_that_is_not_there_is_named_by_the_build_and_by_who_runs_the_file(sql):
+    write(sql, "signals_slow", SELECTED.format(most=3).replace("-- rejections: candidates", "-- rejections: candidats"))
+    for load in (lambda: load_stages(sql), lambda: load_strategy(sql / "marts" / "signals_slow.sql")):
+        with pytest.raises(InputUnusable, match=r"signals_slow.sql: the header says `-- rejections: candidats`"):
+            load()
 
 
 def test_a_name_of_rejections_is_not_for_files(sql):

@@ -197,6 +197,24 @@ def test_a_candle_more_is_folded_from_where_the_series_stands(warehouse, stages,
     assert read == [("BTC/USD", 1), ("BTC/USD", of_zones), ("ETH/USD", 0)]
 
 
+def test_who_reads_the_zones_is_made_of_all_of_them(tmp_path, kernel, warehouse):
+    """A zone that is still open closes in the year 9999; a reader must not take that for the time of a change."""
+    reader = "-- grain: one row per zone\n-- key: instrument, timeframe, closed_at, zone_id\n-- lookback: 0 candles\n"
+    columns = "instrument, timeframe, known_at as closed_at, zone_id, touched_at"
+    for name, text in {
+        "staging/candles": LANDED,
+        "marts/candles": CANDLES,
+        "marts/known": f"{reader}select {columns} from marts.zones",
+    }.items():
+        (tmp_path / name).parent.mkdir(exist_ok=True)
+        (tmp_path / f"{name}.sql").write_text(text, encoding="utf-8")
+    own = tuple(stage for stage in load_stages(tmp_path, kernel) if stage.name != "features.indicators")
+    grown(warehouse, own, [(("BTC/USD", "15m"), 0, 100, 1), *((("BTC/USD", "15m"), n, 1, 1) for n in range(100, 130))])
+    known = warehouse.execute("from marts.known order by all").fetchall()
+    build(warehouse, own, "full")
+    assert known == warehouse.execute("from marts.known order by all").fetchall()
+
+
 def test_a_lost_cache_costs_time_only(warehouse, stages):
     land(warehouse, ("BTC/USD", "15m"), 0, 300, 1)
     build(warehouse, stages)

@@ -1,14 +1,18 @@
 """A series' state: begun, kept as bytes, taken up again."""
 
 import hashlib
+from functools import lru_cache
 
 import numpy as np
 
 from trading.errors import InputUnusable
-from trading.smc.layout import WINDOW, ZONE, Bar, Core, Kind, Records, Session, State, Swing, dtype
+from trading.smc.layout import WINDOW, ZONE, Bar, Core, Kind, Records, Session, State, Swing, Zone, dtype
 from trading.smc.parameters import MOST_OPEN_ZONES, Parameters
 from trading.smc.series import clear
 
+SEAL = 32  # bytes
+_GIVEN = ("candle_us", *Parameters().numbers())
+_LAYOUTS = [dtype(record).descr for record in (Core, Bar, Swing, Session, Zone)]
 VERSION = 1  # of what the numbers mean; a change of the layout alone is noticed by itself
 HOUR_US = 3_600_000_000
 
@@ -58,13 +62,13 @@ def restore(saved: bytes, parameters: Parameters, candle_us: int) -> State:
         InputUnusable: other bytes, or those of another version, other parameters or another length of candles; the
             series has to be folded from its first candle.
     """
-    fresh = begin(parameters, candle_us)
-    if saved[: len(_seal(fresh))] != _seal(fresh) or len(saved) != len(save(fresh)):
+    fresh, expected = _fresh(parameters, candle_us)
+    if saved[:SEAL] != expected or len(saved) != SEAL + sum(part.nbytes for part in fresh):
         raise InputUnusable(
             "A saved state is of another version of the code or measured by other parameters:"
             " fold its series again from the first candle."
         )
-    parts, at = [], len(_seal(fresh))
+    parts, at = [], SEAL
     for part in fresh:
         parts.append(np.frombuffer(saved, part.dtype, part.size, at).reshape(part.shape).copy())
         at += part.nbytes
@@ -80,7 +84,12 @@ def open_zones(state: State) -> Records:
 def _seal(state: State) -> bytes:
     """32 bytes that differ where numbers would be mistaken for others."""
     core = state.core[0]
-    given = [core[name].item() for name in ("candle_us", *Parameters().numbers())]
+    given = [core[name].item() for name in _GIVEN]
     hours = state.sessions[["start_us", "length_us"]].tolist()
-    layouts = [part.dtype.descr for part in state]
-    return hashlib.sha256(repr((VERSION, given, hours, layouts)).encode()).digest()
+    return hashlib.sha256(repr((VERSION, given, hours, _LAYOUTS)).encode()).digest()
+
+
+@lru_cache(maxsize=64)  # a build takes up thousands of states, measured alike
+def _fresh(parameters: Parameters, candle_us: int) -> tuple[State, bytes]:
+    fresh = begin(parameters, candle_us)
+    return fresh, _seal(fresh)

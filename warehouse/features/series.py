@@ -47,11 +47,21 @@ def series_in(connection: duckdb.DuckDBPyConnection, since: datetime | None = No
 
 def read_bars(connection: duckdb.DuckDBPyConnection, spans: list[Span]) -> Iterator[tuple[Span, Bars]]:
     """The candles of each span, in the order of the spans; one without candles has empty arrays."""
-    for bite in _bites(connection, spans):
+    for bite in _bites(connection, spans) if len(spans) > 1 else [spans]:
         found = _read(connection, bite)
         ends = np.searchsorted(found.pop("number"), np.arange(len(bite) + 1))
         for span, (start, end) in zip(bite, pairwise(ends.tolist()), strict=True):
             yield span, Bars(**{name: column[start:end] for name, column in found.items()})
+
+
+def is_sound(bars: Bars) -> NDArray[np.bool]:
+    """Which candles do not contradict themselves."""
+    return (
+        (bars.low <= np.minimum(bars.open, bars.close))
+        & (bars.high >= np.maximum(bars.open, bars.close))
+        & np.isfinite(bars.high - bars.low)
+        & (bars.volume >= 0)
+    )
 
 
 def microseconds(at: datetime) -> int:

@@ -8,6 +8,7 @@ import hashlib
 from collections.abc import Iterator
 from datetime import UTC, datetime
 from functools import partial
+from importlib.metadata import version
 from itertools import pairwise
 from pathlib import Path
 from typing import NamedTuple
@@ -18,12 +19,14 @@ import polars as pl
 from numpy.typing import NDArray
 
 import trading.smc
+from trading import compiled
 from trading.errors import InputUnusable
 from trading.smc.fold import fold
 from trading.smc.layout import ROW, ZONE, End, Kernel, Kind, Records, Row, Series, Zone
 from trading.smc.state import open_zones
+from warehouse.features import series as reading
 from warehouse.features import states
-from warehouse.features.series import Bars, Span, microseconds, read_bars, series_in
+from warehouse.features.series import Bars, Span, is_sound, microseconds, read_bars, series_in
 from warehouse.features.states import EVERY, PARAMETERS, Standing
 from warehouse.features.written import Kind as TableKind
 from warehouse.features.written import Written
@@ -60,14 +63,18 @@ class Folded(NamedTuple):
 
 def code_hash() -> str:
     """Of all that decides, with the candles, what is told of them."""
-    sources = [*sorted(Path(str(trading.smc.__file__)).parent.glob("*.py")), Path(__file__), Path(states.__file__)]
-    return hashlib.sha256(b"\0".join([repr(PARAMETERS).encode(), *(path.read_bytes() for path in sources)])).hexdigest()
+    kernel = sorted(Path(str(trading.smc.__file__)).parent.glob("*.py"))
+    sources = [*kernel, *(Path(str(module.__file__)) for module in (compiled, reading, states)), Path(__file__)]
+    texts = [repr(PARAMETERS).encode(), *(version(name).encode() for name in ("numba", "numpy"))]
+    return hashlib.sha256(b"\0".join([*texts, *(path.read_bytes() for path in sources)])).hexdigest()
 
 
 def written(kernel: Kernel) -> tuple[Written, Written]:
     """The stages `features.smc` and `marts.zones`."""
     made_of = (code_hash(),)
-    return Written(partial(write_smc, kernel=kernel), made_of), Written(partial(write_zones, kernel=kernel), made_of)
+    return Written(partial(write_smc, kernel=kernel), made_of), Written(
+        partial(write_zones, kernel=kernel), made_of, is_told_by_close=False
+    )
 
 
 def write_smc(
@@ -165,7 +172,9 @@ def _folded(connection: duckdb.DuckDBPyConnection, kernel: Kernel, standings: li
 
 
 def _fold(kernel: Kernel, standing: Standing, bars: Bars) -> Folded:
-    bars = _sound(bars)
+    # A check names those that are not, and nothing is published until they are gone.
+    sound = is_sound(bars)
+    bars = bars if sound.all() else Bars._make(column[sound] for column in bars)
     kept = [standing]
     rows, ended = [np.empty(0, ROW)], [np.empty(0, ZONE)]
     for start, end in pairwise(_cuts(standing.candles, len(bars.close))):
@@ -177,17 +186,6 @@ def _fold(kernel: Kernel, standing: Standing, bars: Bars) -> Folded:
         seen = standing.candles + end
         kept.append(Standing(*standing[:2], seen, int(piece.opened_us[-1]), int(piece.closed_us[-1]), result.state))
     return Folded(standing[:2], bars.closed_us, np.concatenate(rows), np.concatenate(ended), tuple(kept))
-
-
-def _sound(bars: Bars) -> Bars:
-    """Without candles that contradict themselves: a check names those, and nothing is published until they are gone."""
-    is_sound = (
-        (bars.low <= np.minimum(bars.open, bars.close))
-        & (bars.high >= np.maximum(bars.open, bars.close))
-        & np.isfinite(bars.high - bars.low)
-        & (bars.volume >= 0)
-    )
-    return bars if is_sound.all() else Bars._make(column[is_sound] for column in bars)
 
 
 def _cuts(seen: int, new: int) -> list[int]:

@@ -23,3 +23,4 @@ class Written:
 
     write: Write
     made_of: tuple[str, ...]
+    is_told_by_close: bool = True  # whether rows that change all close at or after what changed in the inputs

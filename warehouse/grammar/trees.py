@@ -51,13 +51,18 @@ def parse_select(sql: str, name: str) -> Node:
 
 def inputs_of(tree: Node) -> tuple[Input, ...]:
     """Every place that reads a table which is not one of the statement's own CTEs, in the order of the text."""
-    own = {cte["key"].lower() for cte in _ctes(tree)}
+    own = names_of_ctes(tree)
     found = (
         Input(node["schema_name"].lower(), node["table_name"].lower(), node["query_location"], bool(node["alias"]))
         for node in nodes(tree)
         if node.get("type") == "BASE_TABLE"
     )
     return tuple(sorted({place for place in found if place.schema or place.table not in own}, key=lambda p: p.offset))
+
+
+def names_of_ctes(tree: Node) -> frozenset[str]:
+    """Names of the statement's own CTEs, lower case."""
+    return frozenset(cte["key"].lower() for cte in _ctes(tree))
 
 
 def nodes(tree: Any) -> Iterator[Node]:

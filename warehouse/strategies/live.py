@@ -1,4 +1,5 @@
-"""A strategy at its closes, as a session lives through them: candles in, the signals of that close out.
+"""A strategy at its closes, one after the other: candles in, the signals of that close out. No session uses it yet:
+they read published signals. `slipway check` tries strategies with it.
 
 What it holds is in memory: of each series the whole arrays that indicators are computed from, the state of its Smart
 Money Concepts, and the rows of the declared lookback. The text of the strategy runs over those rows alone, in a
@@ -23,7 +24,7 @@ from trading.smc.kernel import advance
 from trading.smc.layout import ROW, Kernel, Records, Row, Series, State
 from trading.smc.state import begin
 from warehouse.features.indicators import TABLE as INDICATORS
-from warehouse.features.series import Bars, Span, read_bars, series_in
+from warehouse.features.series import Bars, Span, is_sound, read_bars
 from warehouse.features.smc import TABLE as SMC
 from warehouse.features.smc import frame_of, types_of
 from warehouse.features.states import PARAMETERS
@@ -60,17 +61,21 @@ class LiveSignals:
     def take(self, candles: pl.DataFrame) -> None:
         """Candles that have closed, with the columns of `marts.candles`; of each series later than those before.
 
+        What is refused leaves everything as it was, so that the mended candles can be taken.
+
         Raises:
-            InputUnusable: candles that are no candles, or come too late; names the series.
+            InputUnusable: candles that contradict themselves, are there twice, or come too late; names the series.
         """
-        self._offer("marts.candles", candles, {})
         newer = candles.sort("closed_at").partition_by("instrument", "timeframe", as_dict=True)
-        # Prices become numbers where they do for all of history: another library may round the last bit otherwise.
-        for span, bars in read_bars(self._connection, [Span(*each) for each in series_in(self._connection)]):
-            key = (span.instrument, span.timeframe)
+        held: dict[Key, Held] = {}
+        kept: dict[Key, pl.DataFrame] = {}
+        for key, bars in self._bars(candles):
+            self._refuse_unusable(key, bars)
+            held[key] = self._grown(key, bars)
             known = [self._candles[key]] if key in self._candles else []
-            self._candles[key] = pl.concat([*known, newer[key]]).tail(self._kept)
-            self._held[key] = self._grown(key, bars)
+            kept[key] = pl.concat([*known, newer[key]]).tail(self._kept)
+        self._held |= held
+        self._candles |= kept
 
     def signals(self) -> pl.DataFrame:
         """The signals of the newest close that was taken, as the file gives them."""
@@ -82,22 +87,30 @@ class LiveSignals:
         run_with_parameters_set(self._connection, self._strategy)
         return self._connection.execute(f"select * from {SIGNALS} where closed_at = ?", [newest]).pl()
 
+    def _bars(self, candles: pl.DataFrame) -> Iterator[tuple[Key, Bars]]:
+        # Prices become numbers where they do for all of history: another library may round the last bit otherwise.
+        self._offer("marts.candles", candles, {})
+        spans = [Span(*key) for key in sorted(candles.select("instrument", "timeframe").unique().rows())]
+        for span, bars in read_bars(self._connection, spans):
+            yield (span.instrument, span.timeframe), bars
+
+    def _refuse_unusable(self, key: Key, bars: Bars) -> None:
+        if not is_sound(bars).all():
+            raise InputUnusable(f"{' '.join(key)}: a candle contradicts itself: mend or leave it out.")
+        before = self._held[key].bars.opened_us[-1:] if key in self._held else bars.opened_us[:0]
+        if (np.diff(np.append(before, bars.opened_us)) <= 0).any():
+            raise InputUnusable(f"{' '.join(key)}: a candle comes too late, or a second time.")
+
     def _grown(self, key: Key, new: Bars) -> Held:
         before = self._held.get(key)
         bars = Bars._make(np.append(*columns) for columns in zip(before.bars, new, strict=True)) if before else new
         state = before.state if before else begin(PARAMETERS, TIMEFRAME_US[key[1]])
         rows = before.rows if before else np.empty(0, ROW)
         if self._strategy.reads_smc:
-            state, rows = self._folded(key, state, rows, new)
+            series = Series(new.opened_us, new.open, new.high, new.low, new.close, new.volume)
+            folded = fold(state, series, self._kernel)
+            state, rows = folded.state, np.concatenate([rows, folded.rows])[-self._kept :]
         return Held(bars, state, rows, _values(self._strategy.needs, bars, key[1], self._kept))
-
-    def _folded(self, key: Key, state: State, rows: Records, new: Bars) -> tuple[State, Records]:
-        series = Series(new.opened_us, new.open, new.high, new.low, new.close, new.volume)
-        try:
-            result = fold(state, series, self._kernel)
-        except InputUnusable as error:
-            raise InputUnusable(f"{' '.join(key)}: {error}") from error
-        return result.state, np.concatenate([rows, result.rows])[-self._kept :]
 
     def _indicators(self) -> pl.DataFrame:
         columns = {

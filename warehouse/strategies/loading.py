@@ -14,6 +14,7 @@ from warehouse.grammar.headers import Header, complete, parse_header
 from warehouse.grammar.lint import refuse, strategy_lint
 from warehouse.grammar.parameters import Value, values_of
 from warehouse.grammar.trees import inputs_of, parse_select
+from warehouse.strategies.rejections import rejections_sql
 
 
 @dataclass(frozen=True)
@@ -56,4 +57,6 @@ def load_strategy(path: Path, params: Mapping[str, object] | None = None) -> Str
     header = complete(parse_header(sql, file), file)
     values = values_of(header.params, params or {}, file)
     refuse(strategy_lint(sql, header, values, file), file)
+    if header.rejections:
+        rejections_sql(sql, header.rejections, file)  # what a build would refuse
     return Strategy(path.stem, file, sql, header, values)

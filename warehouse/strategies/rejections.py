@@ -10,6 +10,7 @@ import duckdb
 
 from trading.errors import InputUnusable
 from warehouse import ledger
+from warehouse.grammar.trees import names_of_ctes, parse_select
 
 ALL = "marts.signal_rejections"
 KEY = ("instrument", "timeframe", "closed_at", "side")
@@ -26,8 +27,10 @@ def rejections_sql(sql: str, candidates: str, file: str) -> str:
     """What `sql` becomes when it is asked for the candidates that it rejects.
 
     Raises:
-        InputUnusable: it does not end in `select * from …`, so nothing is known to come after its CTEs.
+        InputUnusable: it has no such CTE, or does not end in `select * from …`, so that who knows what follows them.
     """
+    if candidates not in names_of_ctes(parse_select(sql, file)):
+        raise InputUnusable(f"{file}: the header says `-- rejections: {candidates}`, and there is no CTE of that name.")
     head, found = _LAST_LINE.subn("", sql)
     if not found:
         raise InputUnusable(f"{file}: a file with `-- rejections:` ends in the line `select * from signals`.")

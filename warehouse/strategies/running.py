@@ -131,8 +131,8 @@ def _offer_smc(connection: duckdb.DuckDBPyConnection, strategy: Strategy) -> Non
         connection.execute(f"create view {SMC} as select * from published.{SMC}")
     except duckdb.CatalogException as error:
         raise InputUnusable(
-            f"{strategy.file} reads {SMC}, which is not published: no file under sql/ reads it. Put this one there, "
-            "build, and publish."
+            f"{strategy.file} reads {SMC}, which is not published: that was done before there was any, or no file "
+            "under sql/ reads it. Build and publish anew (`transform/build`), with such a file there."
         ) from error
 
 

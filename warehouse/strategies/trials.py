@@ -4,7 +4,7 @@ The text of a strategy is read first (`warehouse.grammar.lint`). What that can't
 """
 
 from collections.abc import Iterable
-from datetime import datetime
+from datetime import UTC, datetime, timedelta
 from typing import NamedTuple
 
 import duckdb
@@ -16,6 +16,7 @@ from warehouse.features.indicators import TABLE as INDICATORS
 from warehouse.features.indicators import write_indicators
 from warehouse.features.smc import TABLE as SMC
 from warehouse.features.smc import write_smc
+from warehouse.schema import TIMEFRAME_US
 from warehouse.strategies.contract import KEY
 from warehouse.strategies.live import live_signals
 from warehouse.strategies.loading import Strategy
@@ -86,7 +87,8 @@ def warm_up_offenders(
 ) -> pl.DataFrame:
     """Signals that are not the same, to one in ten thousand, when history begins later: `starts`, as opens.
 
-    Compared from `settling(strategy)` candles after a start; result as above.
+    They are the opens of the shortest timeframe. Compared is from `settling(strategy)` candles of it after a start. A
+    longer timeframe begins so much earlier that it has as many by then, or begins where it does; result as above.
     """
     with scratch() as connection:
         _land_candles(connection, candles)
@@ -94,7 +96,7 @@ def warm_up_offenders(
         trials = []
         for start in starts:
             settled = _settled(connection, start, settling(strategy))
-            late = _signals_of(connection, strategy, f"opened_at >= '{start}'", kernel)
+            late = _signals_of(connection, strategy, _begun_later(settled, start, settling(strategy)), kernel)
             trials.append(_beyond_tolerance(_since(late, settled), _since(whole, settled), start))
     return pl.concat(trials)
 
@@ -162,20 +164,37 @@ def _difference(one: pl.DataFrame, other: pl.DataFrame, cut: datetime, compared:
     return pl.concat(sides).with_columns(cut_at=pl.lit(cut))
 
 
-def _settled(connection: duckdb.DuckDBPyConnection, start: datetime, candles: int) -> pl.DataFrame:
-    """For each series that has so many candles after `start`, the close of the last of these."""
-    return connection.execute(
+def _settled(connection: duckdb.DuckDBPyConnection, start: datetime, candles: int) -> datetime:
+    """The close by which each series of the shortest timeframe has so many candles after `start`, if it ever has."""
+    row = connection.execute(
         f"""
-        select instrument, timeframe, closed_at as settled_at from main.candles where opened_at >= $start
-        qualify row_number() over (partition by instrument, timeframe order by closed_at) = {candles}
+        with counted as (
+            select instrument, timeframe, list_max(min(closed_at, {candles})) as settled_at, count(*) as candles
+            from main.candles where opened_at >= $start group by all
+        )
+        select max(settled_at) from counted
+        where candles >= {candles} and timeframe = $shortest
         """,
-        {"start": start},
-    ).pl()
+        {"start": start, "shortest": _shortest(connection)},
+    ).fetchone()
+    assert row is not None
+    return row[0] or datetime.max.replace(tzinfo=UTC)
 
 
-def _since(signals: pl.DataFrame, settled: pl.DataFrame) -> pl.DataFrame:
-    both = signals.join(settled, on=["instrument", "timeframe"])
-    return both.filter(pl.col("closed_at") >= pl.col("settled_at")).drop("settled_at")
+def _shortest(connection: duckdb.DuckDBPyConnection) -> str:
+    found = {name for (name,) in connection.execute("select distinct timeframe from main.candles").fetchall()}
+    return next(name for name in TIMEFRAME_US if name in found)
+
+
+def _begun_later(settled: datetime, start: datetime, candles: int) -> str:
+    """Which candles there are: of each timeframe about so many before `settled`, of the shortest those from `start`."""
+    begins = {name: settled - timedelta(microseconds=candles * us) for name, us in TIMEFRAME_US.items()}
+    cases = " ".join(f"when '{name}' then '{min(begin, start)}'::timestamptz" for name, begin in begins.items())
+    return f"opened_at >= case timeframe {cases} end"
+
+
+def _since(signals: pl.DataFrame, settled: datetime) -> pl.DataFrame:
+    return signals.filter(pl.col("closed_at") >= settled)
 
 
 def _beyond_tolerance(late: pl.DataFrame, whole: pl.DataFrame, start: datetime) -> pl.DataFrame:
