@@ -45,9 +45,14 @@ def series_in(connection: duckdb.DuckDBPyConnection, since: datetime | None = No
     ).fetchall()
 
 
-def read_bars(connection: duckdb.DuckDBPyConnection, spans: list[Span]) -> Iterator[tuple[Span, Bars]]:
-    """The candles of each span, in the order of the spans; one without candles has empty arrays."""
-    for bite in _bites(connection, spans) if len(spans) > 1 else [spans]:
+def read_bars(
+    connection: duckdb.DuckDBPyConnection, spans: list[Span], *, are_few: bool = False
+) -> Iterator[tuple[Span, Bars]]:
+    """The candles of each span, in the order of the spans; one without candles has empty arrays.
+
+    They are counted first, so that not too many are in memory, unless the caller knows that `are_few`.
+    """
+    for bite in [spans] if are_few or len(spans) == 1 else _bites(connection, spans):
         found = _read(connection, bite)
         ends = np.searchsorted(found.pop("number"), np.arange(len(bite) + 1))
         for span, (start, end) in zip(bite, pairwise(ends.tolist()), strict=True):

@@ -34,6 +34,10 @@ from warehouse.strategies.loading import Strategy
 from warehouse.strategies.running import SIGNALS, run_with_parameters_set, scratch
 
 Key = tuple[str, str]  # instrument, timeframe
+MOMENT = pl.Datetime("us", "UTC")
+NOTHING = pl.DataFrame({"nothing": []})
+# What the strategy calls them, and the frames that lie behind the names.
+OFFERED = {"marts.candles": "offered_candles", INDICATORS: "offered_indicators", SMC: "offered_smc"}
 
 
 class Held(NamedTuple):
@@ -55,8 +59,12 @@ class LiveSignals:
         self._kernel = kernel
         # One candle more than the lookback: the last one known before a close, for an as-of join.
         self._kept = strategy.header.lookback + 2
+        connection.execute("set threads = 1")  # the rows of a lookback are few: two would wait for one another
         self._held: dict[Key, Held] = {}
         self._candles: dict[Key, pl.DataFrame] = {}
+        for table, frame in OFFERED.items():
+            connection.register(frame, NOTHING)
+            connection.execute(f"create view {table} as select * from {frame}")
 
     def take(self, candles: pl.DataFrame) -> None:
         """Candles that have closed, with the columns of `marts.candles`; of each series later than those before.
@@ -80,18 +88,18 @@ class LiveSignals:
     def signals(self) -> pl.DataFrame:
         """The signals of the newest close that was taken, as the file gives them."""
         newest = max(frame["closed_at"][-1] for frame in self._candles.values())
-        self._offer("marts.candles", pl.concat(self._candles.values()), {})
-        self._offer(INDICATORS, self._indicators(), {})
+        self._connection.register(OFFERED["marts.candles"], pl.concat(self._candles.values()))
+        self._connection.register(OFFERED[INDICATORS], self._indicators())
         if self._strategy.reads_smc:
-            self._offer(SMC, self._smc(), types_of(Row))
+            self._connection.register(OFFERED[SMC], self._smc())
         run_with_parameters_set(self._connection, self._strategy)
         return self._connection.execute(f"select * from {SIGNALS} where closed_at = ?", [newest]).pl()
 
     def _bars(self, candles: pl.DataFrame) -> Iterator[tuple[Key, Bars]]:
         # Prices become numbers where they do for all of history: another library may round the last bit otherwise.
-        self._offer("marts.candles", candles, {})
+        self._connection.register(OFFERED["marts.candles"], candles)
         spans = [Span(*key) for key in sorted(candles.select("instrument", "timeframe").unique().rows())]
-        for span, bars in read_bars(self._connection, spans):
+        for span, bars in read_bars(self._connection, spans, are_few=bool(self._held)):
             yield (span.instrument, span.timeframe), bars
 
     def _refuse_unusable(self, key: Key, bars: Bars) -> None:
@@ -122,19 +130,12 @@ class LiveSignals:
 
     def _smc(self) -> pl.DataFrame:
         rows = np.concatenate([held.rows for held in self._held.values()])
-        return self._keys().drop("known_at").with_columns(frame_of(rows, Row))
+        times = [name for name, kind in types_of(Row).items() if kind == "timestamptz"]
+        return self._keys().drop("known_at").with_columns(frame_of(rows, Row).with_columns(pl.col(times).cast(MOMENT)))
 
     def _keys(self) -> pl.DataFrame:
         columns = ["instrument", "timeframe", "closed_at", pl.col("closed_at").alias("known_at")]
         return pl.concat([candles.select(columns) for candles in self._candles.values()])
-
-    def _offer(self, table: str, rows: pl.DataFrame, types: dict[str, str]) -> None:
-        told = (
-            f"make_timestamptz({name}) as {name}" if types.get(name) == "timestamptz" else name for name in rows.columns
-        )
-        self._connection.register("offered", rows)
-        self._connection.execute(f"create or replace table {table} as select {', '.join(told)} from offered")
-        self._connection.unregister("offered")
 
 
 @contextmanager
