@@ -187,6 +187,7 @@ def _update_table(
     assert work.before is not None
     _fill_fresh(connection, stage, since, late)
     if [*columns_of(connection, FRESH).items()] != [*columns_of(connection, stage.name).items()]:
+        connection.execute(f"drop table {FRESH}")  # there is no room for both
         return _make_table(connection, work)
     _refuse_bad_rows(connection, stage, FRESH)
     changed = upsert_fresh(connection, stage.name, stage.header.key, since, work.before.content)

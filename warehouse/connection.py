@@ -221,6 +221,11 @@ def _faults_named(path: Path) -> Iterator[None]:
     try:
         yield
     except (duckdb.IOException, duckdb.TransactionException) as error:
+        if "No files found that match" in str(error):
+            raise SetupFailed(
+                f"A file went away while it was read: {str(error).partition(chr(10))[0]} Nothing of its batch has "
+                "landed. Start again, with the file or without."
+            ) from error
         if isinstance(error, duckdb.TransactionException) and "Failed to commit: Could not" not in str(error):
             raise
         reason = str(error).partition("\n")[0]  # what follows is about DuckDB itself

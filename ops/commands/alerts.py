@@ -43,7 +43,7 @@ def _alerts(chosen: argparse.Namespace) -> int:
         except (CheckFailed, SetupFailed) as error:  # that one, and no other
             unread.append(str(error))
     newest = sorted(found, reverse=True)[: max(0, chosen.number)]
-    print("\n".join(map(_text, newest)) or "There is no alert.")
+    print("\n".join(map(_text, newest)) if found else "There is no alert.")
     if len(newest) < len(found):
         print(f"… and {len(found) - len(newest):,} older ones; -n shows more.")
     for sentence in unread:

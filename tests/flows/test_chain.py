@@ -228,8 +228,12 @@ def test_a_bad_input_fails_its_flow_and_stops_the_chain_there(slipway: Slipway, 
     assert "XBTUSD_15.csv" in outcome.failure
     _, _, run_id = outcome.failure.partition(f"{slipway.up.ui_url}/runs/flow-run/")
     with Orchestrator(slipway.up.api_url) as server:
-        log = "\n".join(server.log_lines(run_id.strip(), 50))
-    assert "InputUnusable: XBTUSD_15.csv was refused" in log
+        deadline = time.monotonic() + 30  # log lines arrive in batches
+        log = ""
+        while "InputUnusable: XBTUSD_15.csv was refused" not in log:
+            assert time.monotonic() < deadline, log
+            log = "\n".join(server.log_lines(run_id.strip(), 50))
+            time.sleep(0.2)
     assert "Traceback" not in log
     assert "a-bad-chain" not in chains_that_landed(slipway)
 

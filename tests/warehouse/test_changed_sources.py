@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 
 from warehouse.batches import judge_files
+from warehouse.changes import sources
 from warehouse.changes.sources import candles_changed, lies_in_files
 
 START = dt.datetime(2023, 1, 1, tzinfo=dt.UTC)
@@ -33,6 +34,13 @@ def test_what_has_not_changed_says_so(told, warehouse):
     told(0, 10)
     content, _ = candles_changed(warehouse)
     assert candles_changed(warehouse) == (content, None)
+
+
+def test_a_view_that_says_something_else_of_the_same_files_is_another_content(told, warehouse, monkeypatch):
+    told(0, 10)
+    content, _ = candles_changed(warehouse)
+    monkeypatch.setattr(sources, "with_their_files", lambda rows: f"select *, 1 as other from {rows}")
+    assert candles_changed(warehouse)[0] != content
 
 
 def test_a_first_look_can_not_tell_since_when(told, warehouse):

@@ -181,3 +181,9 @@ def test_a_disk_without_room_is_a_sentence_and_what_was_there_stays(file, work):
 def test_reading_before_anything_was_published_says_what_to_do(tmp_path):
     with pytest.raises(SetupFailed, match="make run"), reading(tmp_path / "slipway.duckdb"):
         pass
+
+
+def test_a_file_that_goes_away_while_it_is_read_is_called_that(tmp_path):
+    said = r"A file went away while it was read: .*gone\.csv"
+    with pytest.raises(SetupFailed, match=said), unit_of_work(tmp_path / "w.duckdb", **LIMITS) as connection:
+        connection.execute(f"from read_csv('{tmp_path}/gone.csv')")

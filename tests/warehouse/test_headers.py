@@ -125,6 +125,12 @@ def test_a_view_has_no_parameters():
         complete(parse_header(WHOLE, "x.sql"), "x.sql")
 
 
+def test_a_view_is_not_built_apart():
+    said = "-- grain: a\n-- key: a\n-- lookback: 0 days\n-- materialized: view\n-- apart: instrument\nselect 1 as a"
+    with pytest.raises(InputUnusable, match="a view is not built"):
+        complete(parse_header(said, "x.sql"), "x.sql")
+
+
 PARAMS = parse_header(WHOLE, "x.sql").params
 
 

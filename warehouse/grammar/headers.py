@@ -78,7 +78,7 @@ def complete(header: Header, file: str) -> Header:
     """`header`, when it says what every stage must say.
 
     Raises:
-        InputUnusable: grain, key or lookback is missing, or a view has parameters.
+        InputUnusable: grain, key or lookback is missing, or a view has parameters or is apart.
     """
     said = {"grain": bool(header.grain), "key": bool(header.key), "lookback": header.lookback_said}
     missing = [f"`-- {field}: …`" for field, present in said.items() if not present]
@@ -86,6 +86,8 @@ def complete(header: Header, file: str) -> Header:
         raise InputUnusable(f"{file}: the header lacks {', '.join(missing)}.")
     if header.materialized == "view" and header.params:
         raise InputUnusable(f"{file}: a view can't have parameters; they would be gone when somebody reads it.")
+    if header.materialized == "view" and header.is_apart:
+        raise InputUnusable(f"{file}: a view is not built, so `-- apart:` says nothing of it.")
     return header
 
 

@@ -87,6 +87,8 @@ def strategy_lint(sql: str, header: Header, values: Mapping[str, Value], name: s
     found = {(offset, what, rule) for offset, what, rule in _visit(tree, 0, file)}
     if header.lookback is None:
         found.add((0, _uncounted(header), "lookback"))
+    if header.is_apart:
+        found.add((0, "apart", "apart"))
     return tuple(Refusal(line_at(sql, offset), what, rule) for offset, what, rule in sorted(found))
 
 

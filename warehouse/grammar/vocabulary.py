@@ -67,6 +67,7 @@ STRUCTURES = _words(
 ADVICE = {
     "aggregate": "it sees all rows, later ones too; write it over a counted frame, `over (… rows between 20 preceding "
     "and current row)`",
+    "apart": "a strategy may compare instruments, and the text does not show that it never does; leave the line out",
     "asof-time": "take it from the left table, by its name: `candles.closed_at`; the right one closed earlier",
     "clock": "a strategy must say the same tomorrow; use the times in the rows",
     "float-aggregate": "its last bits depend on the span and on the threads; declare a feature (`-- needs: ema(20)`), "

@@ -87,11 +87,13 @@ class LiveSignals:
 
     def signals(self) -> pl.DataFrame:
         """The signals of the newest close that was taken, as the file gives them."""
-        newest = max(frame["closed_at"][-1] for frame in self._candles.values())
-        self._connection.register(OFFERED["marts.candles"], pl.concat(self._candles.values()))
-        self._connection.register(OFFERED[INDICATORS], self._indicators())
+        candles = pl.concat(self._candles.values())
+        newest = candles["closed_at"].max()
+        keys = candles.select("instrument", "timeframe", "closed_at")
+        self._connection.register(OFFERED["marts.candles"], candles)
+        self._connection.register(OFFERED[INDICATORS], self._indicators(keys))
         if self._strategy.reads_smc:
-            self._connection.register(OFFERED[SMC], self._smc())
+            self._connection.register(OFFERED[SMC], self._smc(keys))
         run_with_parameters_set(self._connection, self._strategy)
         return self._connection.execute(f"select * from {SIGNALS} where closed_at = ?", [newest]).pl()
 
@@ -120,22 +122,19 @@ class LiveSignals:
             state, rows = folded.state, np.concatenate([rows, folded.rows])[-self._kept :]
         return Held(bars, state, rows, _values(self._strategy.needs, bars, key[1], self._kept))
 
-    def _indicators(self) -> pl.DataFrame:
+    def _indicators(self, keys: pl.DataFrame) -> pl.DataFrame:
         columns = {
             column: np.concatenate([held.indicators[column] for held in self._held.values()])
             for need in self._strategy.needs
             for column in need.columns
         }
-        return self._keys().with_columns(pl.DataFrame(columns, nan_to_null=True))
+        known = keys.with_columns(pl.col("closed_at").alias("known_at"))
+        return known.with_columns(pl.DataFrame(columns, nan_to_null=True))
 
-    def _smc(self) -> pl.DataFrame:
+    def _smc(self, keys: pl.DataFrame) -> pl.DataFrame:
         rows = np.concatenate([held.rows for held in self._held.values()])
         times = [name for name, kind in types_of(Row).items() if kind == "timestamptz"]
-        return self._keys().drop("known_at").with_columns(frame_of(rows, Row).with_columns(pl.col(times).cast(MOMENT)))
-
-    def _keys(self) -> pl.DataFrame:
-        columns = ["instrument", "timeframe", "closed_at", pl.col("closed_at").alias("known_at")]
-        return pl.concat([candles.select(columns) for candles in self._candles.values()])
+        return keys.with_columns(frame_of(rows, Row).with_columns(pl.col(times).cast(MOMENT)))
 
 
 @contextmanager
