@@ -1,6 +1,7 @@
 """Write the table of docs/sandbox.md: what of the venue the sandbox speaks. `make docs` runs it."""
 
 from config.settings import ROOT
+from docs.marked import rewritten
 from exchange.sandbox.futures.covered import COVERED as FUTURES
 from exchange.sandbox.spot.covered import COVERED as SPOT
 
@@ -16,11 +17,7 @@ def main() -> None:
 
 def document(text: str) -> str:
     """The document with the table as it is now. Raises ValueError: the document has no place for it."""
-    before, _, rest = text.partition(BEGIN)
-    _, found, after = rest.partition(END)
-    if not found:
-        raise ValueError(f"{DOCUMENT.name} has no lines {BEGIN} and {END}.")
-    return f"{before}{BEGIN}\n{table()}{END}{after}"
+    return rewritten(text, BEGIN, table(), END)
 
 
 def table() -> str:

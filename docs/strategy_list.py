@@ -1,6 +1,7 @@
 """Write the list at the end of docs/strategies.md: every strategy, as its own header tells it. `make docs` runs it."""
 
 from config.settings import ROOT
+from docs.marked import rewritten
 from warehouse.strategies.loading import Strategy, load_strategy
 
 DOCUMENT = ROOT / "docs" / "strategies.md"
@@ -15,12 +16,8 @@ def main() -> None:
 
 def document(text: str) -> str:
     """The document with the list as it is now. Raises ValueError: the document has no place for it."""
-    before, _, rest = text.partition(BEGIN)
-    _, found, after = rest.partition(END)
-    if not found:
-        raise ValueError(f"{DOCUMENT.name} has no lines {BEGIN} and {END}.")
     sections = "\n".join(_section(load_strategy(file)) for file in FILES)
-    return f"{before}{BEGIN}\n\n{sections}\n{END}{after}"
+    return rewritten(text, BEGIN, f"\n{sections}\n", END)
 
 
 def _section(strategy: Strategy) -> str:

@@ -29,6 +29,7 @@ from warehouse.strategies.trials import (
     look_ahead_offenders,
     lookback_offenders,
     settling,
+    shortest,
     warm_up_offenders,
 )
 
@@ -130,9 +131,9 @@ def _some(chance: random.Random, closes: list[datetime]) -> Iterable[datetime]:
 
 def _starts(candles: pl.DataFrame, strategy: Strategy) -> list[datetime]:
     """Later beginnings that leave at least as many of the shortest candles to compare as it takes to settle."""
-    found = set(candles["timeframe"])
-    shortest = next(name for name in TIMEFRAME_US if name in found)
-    series = candles.filter(timeframe=shortest).sort("opened_at").partition_by("instrument")
+    series = (
+        candles.filter(timeframe=shortest(candles["timeframe"].unique())).sort("opened_at").partition_by("instrument")
+    )
     longest = max(series, key=len)["opened_at"]
     spare = len(longest) - 2 * settling(strategy)
     return [longest[spare * part // STARTS] for part in range(1, STARTS + 1)] if spare >= STARTS else []

@@ -299,6 +299,19 @@ def test_a_file_that_changes_while_it_is_read_does_not_land_half(change, landed,
     assert report.refusals == ()
 
 
+def test_a_file_that_is_gone_before_it_is_read_keeps_no_other_from_landing(landed, ask, monkeypatch):
+    before = landing.find_batch
+
+    def remove_meanwhile(connection, content, path):
+        (path / NAME).unlink(missing_ok=True)
+        return before(connection, content, path)
+
+    monkeypatch.setattr(landing, "find_batch", remove_meanwhile)
+    report = landed({NAME: rows(2), "ETHUSD_15.csv": rows(2)})
+    assert ask("select distinct instrument from raw.kraken_ohlcvt") == [("ETH/USD",)]
+    assert f"{NAME} changed while it was read; land it when it is complete." in report.sentences
+
+
 def test_an_unreadable_file_among_good_ones_is_quarantined_whole(landed, ask):
     report = landed({"XBTUSD_15.csv": rows(2), "ETHUSD_15.csv": "<html>\n</html>\n", "SOLUSD_15.csv": ""})
     assert report.rows_landed == 2

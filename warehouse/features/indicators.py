@@ -19,7 +19,7 @@ from trading.indicators.families import Candles
 from trading.indicators.needs import Need, parse_need
 from trading.indicators.series import calculate_all
 from warehouse.features import series as reading
-from warehouse.features.series import Bars, Span, microseconds, read_bars, series_in
+from warehouse.features.series import Bars, microseconds, read_bars, series_in
 from warehouse.features.written import Kind, Written
 from warehouse.schema import TIMEFRAME_US
 
@@ -68,8 +68,7 @@ def write_indicators(
         f"create or replace {kind} {table} (instrument varchar, timeframe varchar, closed_at timestamptz,"
         f" known_at timestamptz, {columns})"
     )
-    spans = [Span(*each) for each in series_in(connection, since)]
-    for span, bars in read_bars(connection, spans):
+    for span, bars in read_bars(connection, series_in(connection, since)):
         frame = _values(bars, span.timeframe, needs)
         if since is not None:
             frame = frame.filter(pl.col("closed_us") >= microseconds(since))

@@ -1,9 +1,9 @@
 """The candles of `marts.candles` as arrays, one series after the other, read in a few large bites."""
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from datetime import datetime
-from itertools import groupby, pairwise
+from itertools import pairwise
 from typing import Any, NamedTuple
 
 import duckdb
@@ -21,6 +21,7 @@ class Span(NamedTuple):
 
     instrument: str
     timeframe: str
+    candles: int  # so many at the most
     after_us: int = FROM_THE_FIRST
 
 
@@ -36,23 +37,19 @@ class Bars(NamedTuple):
     volume: NDArray[np.float64]
 
 
-def series_in(connection: duckdb.DuckDBPyConnection, since: datetime | None = None) -> list[tuple[str, str]]:
-    """Instrument and timeframe of every series; given `since`, of those with a candle that closes at or after it."""
-    return connection.execute(
-        "select instrument, timeframe from marts.candles group by all"
+def series_in(connection: duckdb.DuckDBPyConnection, since: datetime | None = None) -> list[Span]:
+    """Every series, from its first candle on; given `since`, those with a candle that closes at or after it."""
+    rows = connection.execute(
+        "select instrument, timeframe, count(*) as candles from marts.candles group by all"
         " having $since is null or max(closed_at) >= $since order by all",
         {"since": since},
     ).fetchall()
+    return [Span(*row) for row in rows]
 
 
-def read_bars(
-    connection: duckdb.DuckDBPyConnection, spans: list[Span], *, are_few: bool = False
-) -> Iterator[tuple[Span, Bars]]:
-    """The candles of each span, in the order of the spans; one without candles has empty arrays.
-
-    They are counted first, so that not too many are in memory, unless the caller knows that `are_few`.
-    """
-    for bite in [spans] if are_few or len(spans) == 1 else _bites(connection, spans):
+def read_bars(connection: duckdb.DuckDBPyConnection, spans: Iterable[Span]) -> Iterator[tuple[Span, Bars]]:
+    """The candles of each span, in the order of the spans; one without candles has empty arrays."""
+    for bite in _bites(spans):
         found = _read(connection, bite)
         ends = np.searchsorted(found.pop("number"), np.arange(len(bite) + 1))
         for span, (start, end) in zip(bite, pairwise(ends.tolist()), strict=True):
@@ -74,18 +71,16 @@ def microseconds(at: datetime) -> int:
     return round(at.timestamp() * 1_000_000)
 
 
-def _bites(connection: duckdb.DuckDBPyConnection, spans: list[Span]) -> list[list[Span]]:
+def _bites(spans: Iterable[Span]) -> Iterator[list[Span]]:
     """Spans, in their order, in groups of at most so many candles."""
-    with _wanted(connection, spans):
-        counts = connection.execute(
-            "select count(closed_at) from wanted left join marts.candles as candles"
-            " on candles.instrument = wanted.instrument and candles.timeframe = wanted.timeframe"
-            " and candles.opened_at > make_timestamptz(wanted.after_us) group by number order by number"
-        ).fetchnumpy()
-    (sizes,) = counts.values()
-    bite_of = np.cumsum(sizes) // MOST_AT_ONCE
-    grouped = groupby(zip(bite_of.tolist(), spans, strict=True), key=lambda pair: pair[0])
-    return [[span for _, span in group] for _, group in grouped]
+    bite: list[Span] = []
+    for span in spans:
+        if bite and sum(each.candles for each in bite) + span.candles > MOST_AT_ONCE:
+            yield bite
+            bite = []
+        bite.append(span)
+    if bite:
+        yield bite
 
 
 def _read(connection: duckdb.DuckDBPyConnection, spans: list[Span]) -> dict[str, NDArray[Any]]:

@@ -5,7 +5,7 @@ zone ended, which is hindsight to everybody before. So zones are for people, and
 """
 
 import hashlib
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from datetime import UTC, datetime
 from functools import partial
 from importlib.metadata import version
@@ -26,7 +26,7 @@ from trading.smc.layout import ROW, ZONE, End, Kernel, Kind, Records, Row, Serie
 from trading.smc.state import open_zones
 from warehouse.features import series as reading
 from warehouse.features import states
-from warehouse.features.series import Bars, Span, is_sound, microseconds, read_bars, series_in
+from warehouse.features.series import Bars, Span, is_sound, read_bars, series_in
 from warehouse.features.states import EVERY, PARAMETERS, Standing
 from warehouse.features.written import Kind as TableKind
 from warehouse.features.written import Written
@@ -35,6 +35,7 @@ TABLE = "features.smc"
 ZONES = "marts.zones"
 ZONES_KEY = ("instrument", "timeframe", "zone_id")
 FOREVER = datetime(9999, 1, 1, tzinfo=UTC)  # the close of a zone that has not ended
+MOMENT = pl.Datetime("us", "UTC")
 MOST_ROWS = 200_000  # in memory, of half a kilobyte each, unless one series has more
 
 # What is a number in a record, in words.
@@ -42,8 +43,6 @@ _WORDS: dict[str, dict[int, str | None]] = {
     "kind": {Kind.BLOCK: "order block", Kind.GAP: "fair value gap", Kind.POOL: "liquidity pool"},
     "why": {end: None if end is End.NOT_YET else end.name.lower() for end in End},
 }
-
-
 _SMALL = frozenset({"trend", "bos", "choch", "session"})  # signs, and bits of a session; all else counts up
 
 
@@ -93,16 +92,18 @@ def write_smc(
     Raises:
         InputUnusable: a candle that is there twice; names the series.
     """
-    columns = _create(connection, table, kind, Row)
+    _create(connection, table, kind, Row)
     states.forget(connection, since)
+    series = series_in(connection, since)
     kept: list[Standing] = []
-    frames = []
-    for folded in _folded(connection, kernel, states.newest(connection, series_in(connection, since))):
-        closed_at = pl.Series(folded.closed_us, dtype=pl.Int64)
-        frames.append(_of_series(frame_of(folded.rows, Row).with_columns(closed_at=closed_at), folded.series, since))
-        kept += folded.standings[1:]
-        _insert(connection, table, columns, frames)
-    _insert(connection, table, columns, frames, least=1)
+
+    def rows() -> Iterator[pl.DataFrame]:
+        for folded in _folded(connection, kernel, series, states.newest(connection, series)):
+            kept.extend(folded.standings[1:])
+            closed_at = pl.Series(folded.closed_us, dtype=pl.Int64).cast(MOMENT)
+            yield _of_series(frame_of(folded.rows, Row).with_columns(closed_at=closed_at), folded.series, since)
+
+    _insert(connection, table, rows())
     states.keep(connection, kept)
 
 
@@ -122,29 +123,24 @@ def write_zones(
     Raises:
         InputUnusable: as `write_smc`.
     """
-    columns = _create(connection, table, kind, Zone)
+    _create(connection, table, kind, Zone)
     series = series_in(connection)
-    before = [states.first(*each) for each in series] if since is None else states.newest(connection, series, since)
-    frames = []
-    for folded in _folded(connection, kernel, before):
-        zones = np.concatenate([folded.ended, open_zones(folded.newest.state)])
-        closed_at = pl.when(pl.col("ended_at") > 0).then("ended_at").otherwise(microseconds(FOREVER))
-        frames.append(_of_series(frame_of(zones, Zone).with_columns(closed_at=closed_at), folded.series, since))
-        _insert(connection, table, columns, frames)
-    _insert(connection, table, columns, frames, least=1)
+    before = states.newest(connection, series, since) if since else [states.first(each) for each in series]
+
+    def zones() -> Iterator[pl.DataFrame]:
+        for folded in _folded(connection, kernel, series, before):
+            frame = frame_of(np.concatenate([folded.ended, open_zones(folded.newest.state)]), Zone)
+            closed_at = pl.col("ended_at").fill_null(pl.lit(FOREVER, MOMENT))
+            yield _of_series(frame.with_columns(closed_at=closed_at), folded.series, since)
+
+    _insert(connection, table, zones())
 
 
-def _create(connection: duckdb.DuckDBPyConnection, table: str, kind: TableKind, record: type) -> dict[str, str]:
-    """The columns of the new table, with their types."""
-    columns = {"instrument": "varchar", "timeframe": "varchar", "closed_at": "timestamptz", **types_of(record)}
+def _create(connection: duckdb.DuckDBPyConnection, table: str, kind: TableKind, record: type) -> None:
+    columns = {"instrument": "varchar", "timeframe": "varchar", "closed_at": "timestamptz"}
+    columns |= {_called(name): _type_of(name, record) for name in record.__annotations__}
     listed = ", ".join(f"{name} {kind}" for name, kind in columns.items())
     connection.execute(f"create or replace {kind} {table} ({listed})")
-    return columns
-
-
-def types_of(record: type) -> dict[str, str]:
-    """Columns of a record, with their types in a table."""
-    return {_called(name): _type_of(name, record) for name in record.__annotations__}
 
 
 def _called(name: str) -> str:
@@ -161,9 +157,14 @@ def _type_of(name: str, record: type) -> str:
     return "tinyint" if name in _SMALL else "bigint"
 
 
-def _folded(connection: duckdb.DuckDBPyConnection, kernel: Kernel, standings: list[Standing]) -> Iterator[Folded]:
+def _folded(
+    connection: duckdb.DuckDBPyConnection, kernel: Kernel, series: list[Span], standings: list[Standing]
+) -> Iterator[Folded]:
     """Each series from where it stands to its last candle."""
-    spans = [Span(each.instrument, each.timeframe, each.opened_us) for each in standings]
+    spans = [
+        each._replace(candles=each.candles - before.candles, after_us=before.opened_us)
+        for each, before in zip(series, standings, strict=True)
+    ]
     for standing, (span, bars) in zip(standings, read_bars(connection, spans), strict=True):
         try:
             yield _fold(kernel, standing, bars)
@@ -195,10 +196,11 @@ def _cuts(seen: int, new: int) -> list[int]:
 
 
 def frame_of(records: Records, record: type) -> pl.DataFrame:
-    """A column for each field, times in µs; no price and no time are NULL."""
+    """A column for each field; no price and no time are NULL."""
     frame = pl.DataFrame({name: records[name] for name in record.__annotations__}, nan_to_null=True)
-    frame = frame.with_columns(pl.col(name).replace(0, None) for name in frame.columns if name.endswith("_at"))
-    return _in_words(frame).rename({"id": "zone_id"}) if record is Zone else frame
+    times = [pl.col(name).replace(0, None).cast(MOMENT) for name in frame.columns if name.endswith("_at")]
+    frame = frame.with_columns(times)
+    return _in_words(frame).rename({"id": _called("id")}) if record is Zone else frame
 
 
 def _in_words(zones: pl.DataFrame) -> pl.DataFrame:
@@ -211,22 +213,23 @@ def _in_words(zones: pl.DataFrame) -> pl.DataFrame:
 
 def _of_series(frame: pl.DataFrame, series: tuple[str, str], since: datetime | None) -> pl.DataFrame:
     instrument, timeframe = series
-    late = frame if since is None else frame.filter(pl.col("closed_at") >= microseconds(since))
+    late = frame if since is None else frame.filter(pl.col("closed_at") >= since)
     return late.with_columns(instrument=pl.lit(instrument), timeframe=pl.lit(timeframe))
 
 
-def _insert(
-    connection: duckdb.DuckDBPyConnection,
-    table: str,
-    columns: dict[str, str],
-    frames: list[pl.DataFrame],
-    least: int = MOST_ROWS,
-) -> None:
-    """Move the rows of `frames` into the table, once there are so many: a statement for each series would be slow."""
-    if sum(map(len, frames)) < least:
-        return
-    connection.register("folded", pl.concat(frames))
-    selected = (f"make_timestamptz({name})" if kind == "timestamptz" else name for name, kind in columns.items())
-    connection.execute(f"insert into {table} select {', '.join(selected)} from folded")
-    connection.unregister("folded")
-    frames.clear()
+def _insert(connection: duckdb.DuckDBPyConnection, table: str, frames: Iterable[pl.DataFrame]) -> None:
+    """Some series with one statement: one for each would be slow, and all of them much memory."""
+    waiting: list[pl.DataFrame] = []
+    for frame in frames:
+        waiting.append(frame)
+        if sum(map(len, waiting)) >= MOST_ROWS:
+            _flush(connection, table, waiting)
+    _flush(connection, table, waiting)
+
+
+def _flush(connection: duckdb.DuckDBPyConnection, table: str, waiting: list[pl.DataFrame]) -> None:
+    if waiting:
+        connection.register("folded", pl.concat(waiting))
+        connection.execute(f"insert into {table} by name select * from folded")
+        connection.unregister("folded")
+        waiting.clear()

@@ -11,14 +11,15 @@ from typing import NamedTuple
 import duckdb
 import polars as pl
 
+from trading.indicators.series import LONGEST_GAP
 from trading.smc.layout import State
 from trading.smc.parameters import Parameters
 from trading.smc.state import begin, restore, save
+from warehouse.features.series import FROM_THE_FIRST, Span
 from warehouse.schema import TIMEFRAME_US
 
 EVERY = 96  # candles: a day of 15m
-# The candles of a hole this long say nothing of those after it. Indicators start anew after it too.
-PARAMETERS = Parameters(restart_after=96)
+PARAMETERS = Parameters(restart_after=LONGEST_GAP)
 
 _TABLE = """
     create table if not exists meta.smc_states (
@@ -26,8 +27,6 @@ _TABLE = """
         opened_at timestamptz not null, candles bigint not null, state blob not null
     )
 """
-
-
 _SCHEMA = {
     "instrument": pl.String,
     "timeframe": pl.String,
@@ -49,9 +48,10 @@ class Standing(NamedTuple):
     state: State
 
 
-def first(instrument: str, timeframe: str) -> Standing:
+def first(series: Span) -> Standing:
     """A series before its first candle."""
-    return Standing(instrument, timeframe, 0, -1, -1, begin(PARAMETERS, TIMEFRAME_US[timeframe]))
+    state = begin(PARAMETERS, TIMEFRAME_US[series.timeframe])
+    return Standing(series.instrument, series.timeframe, 0, FROM_THE_FIRST, FROM_THE_FIRST, state)
 
 
 def forget(connection: duckdb.DuckDBPyConnection, since: datetime | None) -> None:
@@ -61,9 +61,7 @@ def forget(connection: duckdb.DuckDBPyConnection, since: datetime | None) -> Non
     connection.execute("delete from meta.smc_states where $since is null or closed_at >= $since", {"since": since})
 
 
-def newest(
-    connection: duckdb.DuckDBPyConnection, series: list[tuple[str, str]], before: datetime | None = None
-) -> list[Standing]:
+def newest(connection: duckdb.DuckDBPyConnection, series: list[Span], before: datetime | None = None) -> list[Standing]:
     """The newest of each series that closes before a time, in their order; the first where there is none."""
     rows = connection.execute(
         """
@@ -73,8 +71,8 @@ def newest(
         """,
         {"before": before},
     ).fetchall()
-    found = {(row[0], row[1]): row for row in rows}
-    return [_standing(found[each]) if each in found else first(*each) for each in series]
+    found = {row[:2]: row for row in rows}
+    return [_standing(found[each[:2]]) if each[:2] in found else first(each) for each in series]
 
 
 def keep(connection: duckdb.DuckDBPyConnection, standings: list[Standing]) -> None:

@@ -223,20 +223,24 @@ def _read(connection: duckdb.DuckDBPyConnection, files: Sequence[Surveyed], fetc
 
     Rows of a file that is half written would have been compared with those of the others.
     """
-    moved: list[Surveyed] = []
+    moved: list[Surveyed] = _changed(files)  # a file that is gone by now would break the transaction
     while True:
         still = [file for file in files if file not in moved]
         read_files(connection, still, fetched_us)
         good = _by_file(connection, "select file_id, count(*) from incoming group by file_id")
         unsorted = unsorted_files(connection)
         agreeing = set_repeats_aside(connection, still, unsorted)
-        changed = [file for file in still if has_changed(file.source.path, file.source.stamp)]
+        changed = _changed(still)
         if not changed:
             used = tuple(file for file in still if file.file_id in good)
             in_vain = tuple(file for file in still if file.file_id not in good)
             return _Reading(used, in_vain, tuple(moved), unsorted, agreeing)
         take_back(connection, still)
         moved += changed
+
+
+def _changed(files: Sequence[Surveyed]) -> list[Surveyed]:
+    return [file for file in files if has_changed(file.source.path, file.source.stamp)]
 
 
 def _landed(connection: duckdb.DuckDBPyConnection, origin: Origin, found: _Found, reading: _Reading) -> BatchReport:

@@ -24,9 +24,9 @@ from trading.smc.kernel import advance
 from trading.smc.layout import ROW, Kernel, Records, Row, Series, State
 from trading.smc.state import begin
 from warehouse.features.indicators import TABLE as INDICATORS
-from warehouse.features.series import Bars, Span, is_sound, read_bars
+from warehouse.features.series import Bars, is_sound, read_bars, series_in
 from warehouse.features.smc import TABLE as SMC
-from warehouse.features.smc import frame_of, types_of
+from warehouse.features.smc import frame_of
 from warehouse.features.states import PARAMETERS
 from warehouse.grammar.parameters import parameters_set
 from warehouse.schema import TIMEFRAME_US
@@ -34,7 +34,6 @@ from warehouse.strategies.loading import Strategy
 from warehouse.strategies.running import SIGNALS, run_with_parameters_set, scratch
 
 Key = tuple[str, str]  # instrument, timeframe
-MOMENT = pl.Datetime("us", "UTC")
 NOTHING = pl.DataFrame({"nothing": []})
 # What the strategy calls them, and the frames that lie behind the names.
 OFFERED = {"marts.candles": "offered_candles", INDICATORS: "offered_indicators", SMC: "offered_smc"}
@@ -43,6 +42,7 @@ OFFERED = {"marts.candles": "offered_candles", INDICATORS: "offered_indicators",
 class Held(NamedTuple):
     """What is held of one series."""
 
+    candles: pl.DataFrame  # the newest, as they were taken
     bars: Bars  # all of them: indicators are computed from the first candle on
     state: State
     rows: Records  # of `features.smc`, the newest ones
@@ -61,7 +61,6 @@ class LiveSignals:
         self._kept = strategy.header.lookback + 2
         connection.execute("set threads = 1")  # the rows of a lookback are few: two would wait for one another
         self._held: dict[Key, Held] = {}
-        self._candles: dict[Key, pl.DataFrame] = {}
         for table, frame in OFFERED.items():
             connection.register(frame, NOTHING)
             connection.execute(f"create view {table} as select * from {frame}")
@@ -76,18 +75,17 @@ class LiveSignals:
         """
         newer = candles.sort("closed_at").partition_by("instrument", "timeframe", as_dict=True)
         held: dict[Key, Held] = {}
-        kept: dict[Key, pl.DataFrame] = {}
-        for key, bars in self._bars(candles):
+        # Prices become numbers where they do for all of history: another library may round the last bit otherwise.
+        self._connection.register(OFFERED["marts.candles"], candles)
+        for span, bars in read_bars(self._connection, series_in(self._connection)):
+            key = (span.instrument, span.timeframe)
             self._refuse_unusable(key, bars)
-            held[key] = self._grown(key, bars)
-            known = [self._candles[key]] if key in self._candles else []
-            kept[key] = pl.concat([*known, newer[key]]).tail(self._kept)
+            held[key] = self._grown(key, newer[key], bars)
         self._held |= held
-        self._candles |= kept
 
     def signals(self) -> pl.DataFrame:
         """The signals of the newest close that was taken, as the file gives them."""
-        candles = pl.concat(self._candles.values())
+        candles = pl.concat(held.candles for held in self._held.values())
         newest = candles["closed_at"].max()
         keys = candles.select("instrument", "timeframe", "closed_at")
         self._connection.register(OFFERED["marts.candles"], candles)
@@ -97,13 +95,6 @@ class LiveSignals:
         run_with_parameters_set(self._connection, self._strategy)
         return self._connection.execute(f"select * from {SIGNALS} where closed_at = ?", [newest]).pl()
 
-    def _bars(self, candles: pl.DataFrame) -> Iterator[tuple[Key, Bars]]:
-        # Prices become numbers where they do for all of history: another library may round the last bit otherwise.
-        self._connection.register(OFFERED["marts.candles"], candles)
-        spans = [Span(*key) for key in sorted(candles.select("instrument", "timeframe").unique().rows())]
-        for span, bars in read_bars(self._connection, spans, are_few=bool(self._held)):
-            yield (span.instrument, span.timeframe), bars
-
     def _refuse_unusable(self, key: Key, bars: Bars) -> None:
         if not is_sound(bars).all():
             raise InputUnusable(f"{' '.join(key)}: a candle contradicts itself: mend or leave it out.")
@@ -111,8 +102,9 @@ class LiveSignals:
         if (np.diff(np.append(before, bars.opened_us)) <= 0).any():
             raise InputUnusable(f"{' '.join(key)}: a candle comes too late, or a second time.")
 
-    def _grown(self, key: Key, new: Bars) -> Held:
+    def _grown(self, key: Key, candles: pl.DataFrame, new: Bars) -> Held:
         before = self._held.get(key)
+        candles = pl.concat([before.candles, candles]) if before else candles
         bars = Bars._make(np.append(*columns) for columns in zip(before.bars, new, strict=True)) if before else new
         state = before.state if before else begin(PARAMETERS, TIMEFRAME_US[key[1]])
         rows = before.rows if before else np.empty(0, ROW)
@@ -120,7 +112,9 @@ class LiveSignals:
             series = Series(new.opened_us, new.open, new.high, new.low, new.close, new.volume)
             folded = fold(state, series, self._kernel)
             state, rows = folded.state, np.concatenate([rows, folded.rows])[-self._kept :]
-        return Held(bars, state, rows, _values(self._strategy.needs, bars, key[1], self._kept))
+        return Held(
+            candles.tail(self._kept), bars, state, rows, _values(self._strategy.needs, bars, key[1], self._kept)
+        )
 
     def _indicators(self, keys: pl.DataFrame) -> pl.DataFrame:
         columns = {
@@ -133,8 +127,7 @@ class LiveSignals:
 
     def _smc(self, keys: pl.DataFrame) -> pl.DataFrame:
         rows = np.concatenate([held.rows for held in self._held.values()])
-        times = [name for name, kind in types_of(Row).items() if kind == "timestamptz"]
-        return keys.with_columns(frame_of(rows, Row).with_columns(pl.col(times).cast(MOMENT)))
+        return keys.with_columns(frame_of(rows, Row))
 
 
 @contextmanager

@@ -27,7 +27,7 @@ def rejections_sql(sql: str, candidates: str, file: str) -> str:
     """What `sql` becomes when it is asked for the candidates that it rejects.
 
     Raises:
-        InputUnusable: it has no such CTE, or does not end in `select * from …`, so that who knows what follows them.
+        InputUnusable: it has no such CTE, or does not end in `select * from …`, which is the line that is replaced.
     """
     if candidates not in names_of_ctes(parse_select(sql, file)):
         raise InputUnusable(f"{file}: the header says `-- rejections: {candidates}`, and there is no CTE of that name.")
@@ -39,9 +39,8 @@ def rejections_sql(sql: str, candidates: str, file: str) -> str:
 
 def all_rejections_sql(strategies: list[str]) -> str:
     """A row for each rejected candidate of every strategy."""
-    names = [name.rpartition(".")[2] for name in strategies]
     return " union all by name ".join(
-        f"select '{name}' as strategy, * from {table_of(f'marts.{name}')}" for name in names
+        f"select '{name.rpartition('.')[2]}' as strategy, * from {table_of(name)}" for name in strategies
     )
 
 

@@ -114,6 +114,11 @@ def settling(strategy: Strategy) -> int:
     return max(LEAST_SETTLING, TIMES_WARM_UP * longest)
 
 
+def shortest(timeframes: Iterable[str]) -> str:
+    """The one with the shortest candles."""
+    return min(timeframes, key=TIMEFRAME_US.__getitem__)
+
+
 def first_offence(offenders: pl.DataFrame) -> Offence | None:
     """The earliest of the rows that differ, and the first column in which they do; None when there are none."""
     if offenders.is_empty():
@@ -166,24 +171,20 @@ def _difference(one: pl.DataFrame, other: pl.DataFrame, cut: datetime, compared:
 
 def _settled(connection: duckdb.DuckDBPyConnection, start: datetime, candles: int) -> datetime:
     """The close by which each series of the shortest timeframe has so many candles after `start`, if it ever has."""
+    timeframes = connection.execute("select distinct timeframe from main.candles").fetchall()
     row = connection.execute(
         f"""
         with counted as (
-            select instrument, timeframe, list_max(min(closed_at, {candles})) as settled_at, count(*) as candles
-            from main.candles where opened_at >= $start group by all
+            select instrument, list_max(min(closed_at, {candles})) as settled_at
+            from main.candles where opened_at >= $start and timeframe = $shortest
+            group by all having count(*) >= {candles}
         )
         select max(settled_at) from counted
-        where candles >= {candles} and timeframe = $shortest
         """,
-        {"start": start, "shortest": _shortest(connection)},
+        {"start": start, "shortest": shortest(names for (names,) in timeframes)},
     ).fetchone()
     assert row is not None
     return row[0] or datetime.max.replace(tzinfo=UTC)
-
-
-def _shortest(connection: duckdb.DuckDBPyConnection) -> str:
-    found = {name for (name,) in connection.execute("select distinct timeframe from main.candles").fetchall()}
-    return next(name for name in TIMEFRAME_US if name in found)
 
 
 def _begun_later(settled: datetime, start: datetime, candles: int) -> str:

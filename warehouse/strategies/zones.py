@@ -40,6 +40,7 @@ candles as (
         lag(closed_at) over in_time as previous_at,
         lag(close::double) over in_time as previous_close
     from marts.candles
+    semi join proposed using (instrument)
     where timeframe = $timeframe
     window in_time as (partition by instrument order by closed_at)
 

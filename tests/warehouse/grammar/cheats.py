@@ -249,6 +249,10 @@ LOOKS_AHEAD = {
 
 # Cheats that see no later candle, but would not come out the same from a live close, from another machine, or tomorrow.
 UNSTABLE = {
+    "instruments told apart": (
+        decided("true").replace("-- lookback: 20 candles", "-- lookback: 20 candles\n-- apart: instrument"),
+        "apart",
+    ),
     "sum in a counted frame": (decided(f"sum(close) over ({SERIES} rows 5 preceding) > 1"), "float-aggregate"),
     "avg in a counted frame": (decided(f"avg(close) over ({SERIES} rows 5 preceding) > close"), "float-aggregate"),
     "stddev over a named window": (

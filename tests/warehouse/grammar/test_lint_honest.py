@@ -82,11 +82,6 @@ def test_judges_a_frame_by_the_value_its_parameter_will_have():
 def test_a_strategy_must_count_its_lookback():
     sql = decided("true").replace("lookback: 20 candles", "lookback: full")
     assert [refusal.found for refusal in refusals(sql)] == ["lookback: full"]
-
-
-def test_a_strategy_may_not_promise_that_instruments_do_not_touch():
-    sql = decided("true").replace("-- lookback: 20 candles", "-- lookback: 20 candles\n-- apart: instrument")
-    assert [refusal.rule for refusal in refusals(sql)] == ["apart"]
     sql = decided("true").replace("lookback: 20 candles", "lookback: 3 days")
     assert [refusal.found for refusal in refusals(sql)] == ["lookback in days"]
 
