@@ -11,6 +11,7 @@ import polars as pl
 
 from reports.columns import MOST_PLACES, moments, numbers, places_of
 from reports.curves import curves
+from reports.html import embedded
 from reports.model import INDICATORS, BacktestView
 
 MOST_CANDLES = 40_000  # per instrument: over a year of 15m; more are merged into larger candles
@@ -32,7 +33,7 @@ def page_data(view: BacktestView) -> str:
         allow_nan=False,
         separators=(",", ":"),
     )
-    return text.replace("<", "\\u003c").replace(">", "\\u003e").replace("&", "\\u0026")
+    return embedded(text)
 
 
 def price_places(candles: pl.DataFrame) -> int:

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from reports import backtest
+from reports import backtest, html
 from reports.backtest import render, write_report
 from trading.metrics.trades import NO_TRADES
 
@@ -125,7 +125,7 @@ def test_nothing_is_loaded_from_anywhere(make_view):
 def test_the_browser_is_told_to_run_these_scripts_and_to_load_nothing(make_view):
     page = Page(render(make_view()))
     policies = [value for tag, name, value in page.attributes if tag == "meta" and "script-src" in value]
-    assert policies == [backtest.policy(*page.scripts[1:])]
+    assert policies == [html.policy(*page.scripts[1:])]
     assert policies[0].startswith("default-src 'none';")
 
 
@@ -153,7 +153,7 @@ def test_sentences_names_and_numbers_from_outside_stay_text_too(make_view):
 
 def test_our_own_script_writes_text_and_never_markup():
     for name in backtest.SCRIPTS:
-        script = (backtest.HERE / "page" / name).read_text(encoding="utf-8")
+        script = (html.HERE / "page" / name).read_text(encoding="utf-8")
         assert not re.search(r"innerHTML|outerHTML|insertAdjacentHTML|document\.write|\beval\b", script), name
 
 
@@ -188,7 +188,7 @@ def test_a_report_is_written_whole_or_not_at_all(make_view, tmp_path, monkeypatc
 
 
 def test_the_vendored_library_is_the_one_its_provenance_names():
-    vendor = backtest.HERE / "vendor"
+    vendor = html.HERE / "vendor"
     digest = hashlib.sha256((vendor / "lightweight-charts.js").read_bytes()).hexdigest()
     assert digest in (vendor / "PROVENANCE.md").read_text(encoding="utf-8")
     assert "</script" not in (vendor / "lightweight-charts.js").read_text(encoding="utf-8").lower()
@@ -198,4 +198,4 @@ def test_the_vendored_library_is_the_one_its_provenance_names():
 def test_the_page_carries_the_notice_its_chart_library_asks_for(make_view):
     text = render(make_view())
     assert "TradingView Lightweight Charts™, Copyright © 2025 TradingView, Inc." in text
-    assert "attributionLogo" not in "".join((backtest.HERE / "page" / name).read_text() for name in backtest.SCRIPTS)
+    assert "attributionLogo" not in "".join((html.HERE / "page" / name).read_text() for name in backtest.SCRIPTS)
