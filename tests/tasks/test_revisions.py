@@ -81,6 +81,29 @@ def test_candles_that_say_the_same_again_are_no_revision(traded, tmp_path):
     assert alerts(traded) == []
 
 
+def take_away(settings: Settings, number: int) -> None:
+    """As if the candle had never been told: a derived one goes like this when a hole around it becomes a long one."""
+    with unit_of_work(settings.paths.build, **settings.warehouse.model_dump()) as warehouse:
+        warehouse.execute(
+            "delete from raw.candle_rows where opened_at = $opened_at"
+            " and file_id in (select file_id from raw.files where instrument = 'BTC/USD')",
+            {"opened_at": datetime(2023, 1, 1, tzinfo=UTC) + number * timedelta(minutes=15)},
+        )
+    build_all(settings)
+
+
+def test_i31_every_candle_that_is_gone_is_alerted_and_the_same_ones_once(traded):
+    take_away(traded, 40)
+    (gone,) = alert_revised_decisions(traded)
+    assert gone.close is None
+    alert_revised_decisions(traded)
+    assert alerts(traded) == [f"BTC/USD 15m: 1 candle(s) revised after {gone.session} used them"]
+    take_away(traded, 60)
+    alert_revised_decisions(traded)
+    alert_revised_decisions(traded)
+    assert alerts(traded)[1:] == [f"BTC/USD 15m: 2 candle(s) revised after {gone.session} used them"]
+
+
 def live(settings: Settings) -> None:
     """Run the session, and bring its journal into the warehouse."""
     run_session(settings)
