@@ -14,7 +14,7 @@ from exchange.contracts import Contract, Limits, account_for, rules_for
 from exchange.simulator import Candle, Costs, Signal
 from trading.errors import InputUnusable
 from trading.model import PPM, Account, Rules
-from warehouse.replay import Span, read_candles
+from warehouse.replay import TIMEFRAMES, Span, read_candles
 from warehouse.strategies.loading import Strategy
 from warehouse.strategies.running import publication, run_strategy
 from warehouse.strategies.zones import NO_ZONES, zones_behind
@@ -46,6 +46,7 @@ class History(NamedTuple):
     first_candle_at: datetime  # opened
     last_candle_at: datetime  # opened
     zones: pl.DataFrame  # that signals came back to (columns of `warehouse.strategies.zones`); none if not asked for
+    beside: pl.DataFrame  # candles of other timeframes that the strategy may read; none if not asked for
 
 
 def load_history(
@@ -57,11 +58,13 @@ def load_history(
     first: datetime | None = None,
     last: datetime | None = None,
     with_zones: bool = False,
+    with_beside: bool = False,
 ) -> History:
     """Published candles that lie between `first` and `last`, and the signals that could be acted on among them.
 
     All are of one publication, whatever is published meanwhile: also, `with_zones`, the zones of a strategy that reads
-    them. What is left out comes from the settings; without bounds it is all of history.
+    them, and, `with_beside`, the candles of other timeframes, unless its text keeps timeframes apart. What is left out
+    comes from the settings; without bounds it is all of history.
 
     Raises:
         SetupFailed: nothing is published.
@@ -80,6 +83,10 @@ def load_history(
             )
         proposals = run_strategy(strategy, connection, timeframe=frame, instruments=names, last=last)
         zones = zones_behind(connection, proposals, frame) if with_zones and strategy.reads_smc else NO_ZONES
+        beside = candles.clear()
+        if with_beside and not strategy.reads_one_timeframe:
+            others = tuple(name for name in TIMEFRAMES if name != frame)
+            beside = read_candles(connection, Span(names, others, first, last))
     first_candle_at, last_candle_at = candles["opened_at"].min(), candles["opened_at"].max()
     assert isinstance(first_candle_at, datetime)
     assert isinstance(last_candle_at, datetime)
@@ -90,7 +97,7 @@ def load_history(
         costs=Costs(_ppm(settings.costs.slippage_bps), settings.costs.latency_ms * 1_000),
         account=account_for(settings.risk.starting_cash_usd),
     )
-    return History(market, names, frame, candles, first_candle_at, last_candle_at, zones)
+    return History(market, names, frame, candles, first_candle_at, last_candle_at, zones, beside)
 
 
 def candle_table(

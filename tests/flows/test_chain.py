@@ -348,6 +348,7 @@ def test_an_inbox_lands_what_is_good_names_what_is_bad_and_is_not_poisoned_by_it
     hours = (load_settings().paths.sample / "XBTUSD_60.csv").read_text().splitlines(keepends=True)
     (tmp_path / "XBTUSD_60.csv").write_text("".join(hours[-50:]))
     (tmp_path / "ETHUSD_60.csv").write_text("this is not a candle\n")
+    (tmp_path / "mine.csv").write_text("nobody knows of what\n")
     for file in tmp_path.iterdir():
         os.utime(file, (at_rest, at_rest))
     first = slipway.run_of("ingest/inbox", path=str(tmp_path))
@@ -356,6 +357,9 @@ def test_an_inbox_lands_what_is_good_names_what_is_bad_and_is_not_poisoned_by_it
     with Orchestrator(slipway.up.api_url) as server:
         assert server.facts(first.id)["rows landed"] == "50"
     assert slipway.run_of("ingest/inbox", path=str(tmp_path)).state_type == "COMPLETED"
+    with JournalReader(slipway.state / "journals" / "ingest.sqlite") as journal:
+        told = [row.values["title"] for row in journal.rows(kinds=[Kind.ALERT])]
+    assert told.count("files in the inbox not read") == 1
 
 
 class Silent:

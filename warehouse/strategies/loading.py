@@ -11,7 +11,7 @@ from trading.errors import InputUnusable
 from trading.indicators.needs import Need, parse_need
 from warehouse.features.smc import TABLE as SMC
 from warehouse.grammar.headers import Header, complete, parse_header
-from warehouse.grammar.lint import refuse, strategy_lint
+from warehouse.grammar.lint import refuse, series_columns_bound, strategy_lint
 from warehouse.grammar.parameters import Value, values_of
 from warehouse.grammar.trees import inputs_of, parse_select
 from warehouse.strategies.rejections import rejections_sql
@@ -36,6 +36,11 @@ class Strategy:
     def reads_smc(self) -> bool:
         """Whether it reads `features.smc`."""
         return any(place.name == SMC for place in inputs_of(parse_select(self.sql, self.file)))
+
+    @cached_property
+    def reads_one_timeframe(self) -> bool:
+        """Whether its text keeps timeframes apart: no candle of another one can touch a signal."""
+        return "timeframe" in series_columns_bound(self.sql, self.file)
 
     @property
     def needs(self) -> tuple[Need, ...]:
