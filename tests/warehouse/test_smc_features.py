@@ -239,7 +239,7 @@ def test_many_candles_are_read_in_several_bites(warehouse, stages, monkeypatch):
     build(warehouse, stages)
     whole = tables(warehouse)
     monkeypatch.setattr("warehouse.features.series.MOST_AT_ONCE", 299)
-    monkeypatch.setattr("warehouse.features.smc.MOST_ROWS", 299)
+    monkeypatch.setattr("warehouse.features.rows.MOST_ROWS", 299)
     build(warehouse, stages, "full")
     assert tables(warehouse) == whole
     assert MOST_AT_ONCE > 299

@@ -85,7 +85,7 @@ def _bites(spans: Iterable[Span]) -> Iterator[list[Span]]:
 
 def _read(connection: duckdb.DuckDBPyConnection, spans: list[Span]) -> dict[str, NDArray[Any]]:
     with _wanted(connection, spans):
-        return connection.execute(
+        found = connection.execute(
             """
             select
                 number, epoch_us(opened_at) as opened_us, epoch_us(closed_at) as closed_us, open::double as open,
@@ -93,9 +93,11 @@ def _read(connection: duckdb.DuckDBPyConnection, spans: list[Span]) -> dict[str,
             from marts.candles as candles join wanted
                 on candles.instrument = wanted.instrument and candles.timeframe = wanted.timeframe
                 and candles.opened_at > make_timestamptz(wanted.after_us)
-            order by number, closed_at
             """
         ).fetchnumpy()
+    # Numbers are sorted faster than whole rows.
+    order = np.lexsort((found["closed_us"], found["number"]))
+    return {name: column[order] for name, column in found.items()}
 
 
 @contextmanager

@@ -5,7 +5,7 @@ zone ended, which is hindsight to everybody before. So zones are for people, and
 """
 
 import hashlib
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from datetime import UTC, datetime
 from functools import partial
 from importlib.metadata import version
@@ -22,10 +22,11 @@ import trading.smc
 from trading import compiled
 from trading.errors import InputUnusable
 from trading.smc.fold import fold
-from trading.smc.layout import ROW, ZONE, End, Kernel, Kind, Records, Row, Series, Zone
+from trading.smc.layout import ROW, ZONE, End, Kernel, Kind, Records, Row, Series, Zone, joined
 from trading.smc.state import open_zones
 from warehouse.features import series as reading
 from warehouse.features import states
+from warehouse.features.rows import MOMENT, insert_rows
 from warehouse.features.series import Bars, Span, is_sound, read_bars, series_in
 from warehouse.features.states import EVERY, PARAMETERS, Standing
 from warehouse.features.written import Kind as TableKind
@@ -35,8 +36,6 @@ TABLE = "features.smc"
 ZONES = "marts.zones"
 ZONES_KEY = ("instrument", "timeframe", "zone_id")
 FOREVER = datetime(9999, 1, 1, tzinfo=UTC)  # the close of a zone that has not ended
-MOMENT = pl.Datetime("us", "UTC")
-MOST_ROWS = 200_000  # in memory, of half a kilobyte each, unless one series has more
 
 # What is a number in a record, in words.
 _WORDS: dict[str, dict[int, str | None]] = {
@@ -103,7 +102,7 @@ def write_smc(
             closed_at = pl.Series(folded.closed_us, dtype=pl.Int64).cast(MOMENT)
             yield _of_series(frame_of(folded.rows, Row).with_columns(closed_at=closed_at), folded.series, since)
 
-    _insert(connection, table, rows())
+    insert_rows(connection, table, rows())
     states.keep(connection, kept)
 
 
@@ -129,11 +128,11 @@ def write_zones(
 
     def zones() -> Iterator[pl.DataFrame]:
         for folded in _folded(connection, kernel, series, before):
-            frame = frame_of(np.concatenate([folded.ended, open_zones(folded.newest.state)]), Zone)
+            frame = frame_of(joined([folded.ended, open_zones(folded.newest.state)]), Zone)
             closed_at = pl.col("ended_at").fill_null(pl.lit(FOREVER, MOMENT))
             yield _of_series(frame.with_columns(closed_at=closed_at), folded.series, since)
 
-    _insert(connection, table, zones())
+    insert_rows(connection, table, zones())
 
 
 def _create(connection: duckdb.DuckDBPyConnection, table: str, kind: TableKind, record: type) -> None:
@@ -186,7 +185,7 @@ def _fold(kernel: Kernel, standing: Standing, bars: Bars) -> Folded:
         ended.append(result.ended)
         seen = standing.candles + end
         kept.append(Standing(*standing[:2], seen, int(piece.opened_us[-1]), int(piece.closed_us[-1]), result.state))
-    return Folded(standing[:2], bars.closed_us, np.concatenate(rows), np.concatenate(ended), tuple(kept))
+    return Folded(standing[:2], bars.closed_us, joined(rows), joined(ended), tuple(kept))
 
 
 def _cuts(seen: int, new: int) -> list[int]:
@@ -215,21 +214,3 @@ def _of_series(frame: pl.DataFrame, series: tuple[str, str], since: datetime | N
     instrument, timeframe = series
     late = frame if since is None else frame.filter(pl.col("closed_at") >= since)
     return late.with_columns(instrument=pl.lit(instrument), timeframe=pl.lit(timeframe))
-
-
-def _insert(connection: duckdb.DuckDBPyConnection, table: str, frames: Iterable[pl.DataFrame]) -> None:
-    """Some series with one statement: one for each would be slow, and all of them much memory."""
-    waiting: list[pl.DataFrame] = []
-    for frame in frames:
-        waiting.append(frame)
-        if sum(map(len, waiting)) >= MOST_ROWS:
-            _flush(connection, table, waiting)
-    _flush(connection, table, waiting)
-
-
-def _flush(connection: duckdb.DuckDBPyConnection, table: str, waiting: list[pl.DataFrame]) -> None:
-    if waiting:
-        connection.register("folded", pl.concat(waiting))
-        connection.execute(f"insert into {table} by name select * from folded")
-        connection.unregister("folded")
-        waiting.clear()

@@ -23,9 +23,10 @@ from trading.smc.kernel import advance
 from trading.smc.layout import ROW, Kernel, Records, Row, Series, State, copied, joined
 from trading.smc.state import begin
 from warehouse.features.indicators import TABLE as INDICATORS
+from warehouse.features.rows import MOMENT
 from warehouse.features.series import Bars, is_sound, read_bars, series_in
-from warehouse.features.smc import MOMENT, frame_of
 from warehouse.features.smc import TABLE as SMC
+from warehouse.features.smc import frame_of
 from warehouse.features.states import PARAMETERS
 from warehouse.grammar.parameters import parameters_set
 from warehouse.schema import TIMEFRAME_US
