@@ -5,7 +5,7 @@ what came later. `known_at` is the close: an indicator says nothing before its c
 """
 
 import hashlib
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from datetime import datetime
 from functools import partial
 from importlib.metadata import version
@@ -22,7 +22,7 @@ from trading.indicators.series import calculate_all
 from warehouse.features import series as reading
 from warehouse.features.rows import MOMENT, insert_rows
 from warehouse.features.series import Bars, Span, microseconds, read_bars, series_in
-from warehouse.features.written import Kind, Written
+from warehouse.features.written import AsBefore, Kind, Written
 from warehouse.schema import TIMEFRAME_US
 
 TABLE = "features.indicators"
@@ -59,7 +59,7 @@ def write_indicators(
     *,
     kind: Kind = "table",
     since: datetime | None = None,
-) -> None:
+) -> Sequence[AsBefore]:
     """Create or replace `table` with the indicators of every series of `marts.candles`.
 
     `since` keeps only the rows that close at or after it; the candles of their series are read all the same, from the
@@ -72,6 +72,7 @@ def write_indicators(
     )
     series = series_in(connection, since)
     insert_rows(connection, table, (_values(span, bars, needs, since) for span, bars in read_bars(connection, series)))
+    return ()
 
 
 def _values(span: Span, bars: Bars, needs: tuple[Need, ...], since: datetime | None) -> pl.DataFrame:

@@ -66,9 +66,25 @@ def is_sound(bars: Bars) -> NDArray[np.bool]:
     )
 
 
+def fingerprint(bars: Bars) -> int:
+    """A sum of a hash of each candle: of candles and those after them, it is that of both, modulo 2**64."""
+    hashes = np.zeros(len(bars.close), np.uint64)
+    for column in bars:
+        hashes = _scattered(hashes ^ np.ascontiguousarray(column).view(np.uint64))
+    return int(hashes.sum(dtype=np.uint64))
+
+
 def microseconds(at: datetime) -> int:
     """Since 1970."""
     return round(at.timestamp() * 1_000_000)
+
+
+def _scattered(words: NDArray[np.uint64]) -> NDArray[np.uint64]:
+    """Each other, and in all its bits: the last steps of splitmix64."""
+    words = words + np.uint64(0x9E3779B97F4A7C15)
+    words = (words ^ (words >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)
+    words = (words ^ (words >> np.uint64(27))) * np.uint64(0x94D049BB133111EB)
+    return words ^ (words >> np.uint64(31))
 
 
 def _bites(spans: Iterable[Span]) -> Iterator[list[Span]]:
