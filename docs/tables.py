@@ -15,6 +15,7 @@ WRITTEN_BY_CODE = {
     "marts.backtests": "one row per run; the same inputs give the same `run_id`",
     "marts.decisions": "one row per signal that a run saw, with the reason it was taken or not",
     "marts.equity": "one row per run and close",
+    "marts.fills": "one row per fill of a run, in exact decimals; `marts.trades` are made of them",
     "marts.journal": "one row per row of a session's journal, hash chain included; one begun anew is `name@hash`",
     "marts.trades": "one row per trade of a run",
     "marts.zones": "one row per [zone](smc.md): `closed_at` is its end, in the year 9999 while it is open",
