@@ -6,7 +6,8 @@ from datetime import datetime
 
 import polars as pl
 
-from trading.metrics import Metrics, TradeColumns, measure
+from trading.metrics.figures import Metrics, measure
+from trading.metrics.trades import TradeColumns
 
 MOMENT, NUMBER, TEXT = pl.Datetime("us", "UTC"), pl.Float64(), pl.String()
 
@@ -94,5 +95,6 @@ def metrics_of(trades: pl.DataFrame, equity: pl.DataFrame, starting_usd: float) 
             fees_usd=trades["fees_usd"].to_numpy(),
             slippage_usd=trades["slippage_usd"].to_numpy(),
             r_multiple=trades["r_multiple"].to_numpy(),  # polars hands out null as NaN
+            traded_usd=(trades["quantity_base"] * (trades["entry_price"] + trades["exit_price"])).to_numpy(),
         ),
     )

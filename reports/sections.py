@@ -6,7 +6,7 @@ from html import escape
 
 from reports import wording
 from reports.model import BacktestView
-from trading.metrics import MonthlyReturn, monthly_returns
+from trading.metrics.returns import MonthlyReturn, monthly_returns
 
 MONTHS = ("Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec")
 STRONG_MONTH_PERCENT = 10.0  # a month this far from zero has the full colour

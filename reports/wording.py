@@ -4,7 +4,7 @@ from datetime import UTC, datetime, timedelta
 
 from reports.curves import holding_usd
 from reports.model import BacktestView
-from trading.metrics import Metrics
+from trading.metrics.figures import Metrics
 from trading.model import DAY_US
 
 MISSING = "–"

@@ -24,7 +24,7 @@ from tasks.publication import publish_what_passed
 from tasks.results import decision_rows, equity_rows, settled, trade_rows, zone_rows
 from trading.errors import SetupFailed
 from trading.ledger import LastPrice, trades_of
-from trading.metrics import Metrics
+from trading.metrics.figures import Metrics
 from trading.model import E8
 from warehouse.backtests import RunRows, store_run
 from warehouse.connection import unit_of_work

@@ -10,7 +10,7 @@ from exchange.simulator import Fill, Verdict
 from reports.model import EQUITY_SCHEMA, MOMENT, TEXT, TRADE_SCHEMA, ZONE_SCHEMA
 from tasks.market import IntTable
 from trading.ledger import Trade
-from trading.metrics import drawdown_percent
+from trading.metrics.returns import drawdown_percent
 from trading.model import E8, Decision, Role
 
 SIDES = {1: "long", -1: "short"}

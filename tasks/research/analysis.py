@@ -16,7 +16,7 @@ from tasks.backtests import simulated
 from tasks.market import History, load_history
 from tasks.stages import smc_kernel
 from trading.errors import InputUnusable
-from trading.metrics import Metrics
+from trading.metrics.figures import Metrics
 from warehouse.grammar.lint import series_columns_bound
 from warehouse.grammar.parameters import Param, Value
 from warehouse.replay import Span, read_candles

@@ -8,7 +8,7 @@ import polars as pl
 import pytest
 
 from reports.model import CANDLE_SCHEMA, EQUITY_SCHEMA, TRADE_SCHEMA, ZONE_SCHEMA, BacktestView, metrics_of
-from trading.metrics import drawdown_percent
+from trading.metrics.returns import drawdown_percent
 
 BEGIN = datetime(2023, 1, 1, tzinfo=UTC)
 HOUR = timedelta(hours=1)

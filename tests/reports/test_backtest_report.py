@@ -9,7 +9,7 @@ import pytest
 
 from reports import backtest
 from reports.backtest import render, write_report
-from trading.metrics import NO_TRADES
+from trading.metrics.trades import NO_TRADES
 
 VOID = {"meta", "link", "br", "hr", "img", "input"}
 

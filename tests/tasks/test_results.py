@@ -21,7 +21,7 @@ TRADE = Trade(
     instrument=0, side=-1, lots=200, signal_at=900_000_000, entered_at=901_000_000,
     entry_notional_e8=200 * 40_000 * UNIT_E8, stop_price=40_400, target_price=0, exited_at=1_800_000_000,
     exit_notional_e8=200 * 39_600 * UNIT_E8, exit_reason=ExitReason.TARGET, fees_e8=4 * 10**8, slippage_e8=10**8,
-    ambiguous=False,
+    ambiguous=False, lowest_price=39_600, highest_price=40_000,
 )  # fmt: skip
 MINUTE = timedelta(minutes=1)
 
