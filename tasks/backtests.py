@@ -1,13 +1,14 @@
 """One strategy file over the published candles: simulated, measured, reported, stored."""
 
+import functools
 import json
 import shlex
 import time
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 import polars as pl
@@ -145,7 +146,7 @@ def run_backtest(
 def simulated(history: History, settings: Settings) -> Run:
     """Fold the decision function over the market, compiled, and turn its numbers into rows."""
     market = history.market
-    engine = compiled(fold, machine_code_in(settings.paths.state))
+    engine = _engine(machine_code_in(settings.paths.state))
     began = time.perf_counter()
     _, fill_table, decisions, equity = engine(
         market.account, np.array(market.rules), market.costs, market.candles, market.signals
@@ -167,6 +168,11 @@ def simulated(history: History, settings: Settings) -> Run:
         decisions=decision_rows(verdicts, history.instruments),
         engine_seconds=engine_seconds,
     )
+
+
+@functools.cache  # whoever simulates many runs loads the machine code once
+def _engine(folder: Path) -> Callable[..., Any]:
+    return compiled(fold, folder)
 
 
 def _refuse_missing_build(build: Path) -> None:

@@ -2,7 +2,6 @@
 
 import random
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import replace
 from datetime import datetime
 from pathlib import Path
 from typing import NamedTuple
@@ -19,7 +18,7 @@ from trading.errors import InputUnusable
 from trading.metrics.figures import Metrics
 from warehouse.grammar.parameters import Param, Value
 from warehouse.replay import TIMEFRAMES, Span, read_candles
-from warehouse.strategies.loading import Strategy, load_strategy
+from warehouse.strategies.loading import Strategy, load_strategy, with_parameters
 from warehouse.strategies.running import publication
 from warehouse.strategies.trials import (
     Offence,
@@ -147,7 +146,7 @@ def _variations(
         if isinstance(value, bool | str):
             continue
         for other in _near(params[name], value):
-            varied = replace(strategy, values={**strategy.values, name: other})
+            varied = with_parameters(strategy, {name: other})
             others = load_history(settings, varied, instruments=history.instruments, timeframe=history.timeframe)
             yield Varied(name, other, _metrics(settings, others))
 

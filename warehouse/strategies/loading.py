@@ -3,7 +3,7 @@
 import hashlib
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
 
@@ -60,8 +60,17 @@ def load_strategy(path: Path, params: Mapping[str, object] | None = None) -> Str
     except (OSError, UnicodeDecodeError) as error:
         raise InputUnusable(f"The strategy {path} can't be read: {error}") from error
     header = complete(parse_header(sql, file), file)
-    values = values_of(header.params, params or {}, file)
-    refuse(strategy_lint(sql, header, values, file), file)
     if header.rejections:
         rejections_sql(sql, header.rejections, file)  # what a build would refuse
-    return Strategy(path.stem, file, sql, header, values)
+    return with_parameters(Strategy(path.stem, file, sql, header, {}), params or {})
+
+
+def with_parameters(strategy: Strategy, params: Mapping[str, object]) -> Strategy:
+    """The same file with `params` over those that it has; over the defaults where it has none.
+
+    Raises:
+        InputUnusable: an unknown or wrong parameter, or one with which the SQL could look ahead.
+    """
+    values = values_of(strategy.header.params, {**strategy.values, **params}, strategy.file)
+    refuse(strategy_lint(strategy.sql, strategy.header, values, strategy.file), strategy.file)
+    return replace(strategy, values=values)
