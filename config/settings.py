@@ -179,7 +179,7 @@ class Costs(Part):
 
 
 class Risk(Part):
-    """Limits. None has a default."""
+    """Limits, and how a trade is left. None has a default; what may be 0 or false is off then."""
 
     starting_cash_usd: Positive
     risk_per_trade_percent: Positive
@@ -189,6 +189,9 @@ class Risk(Part):
     max_drawdown_percent: Positive
     cooldown_minutes: Annotated[int, Field(ge=0)]
     max_entry_delay_minutes: Annotated[int, Field(ge=0, le=1440)]
+    break_even_after_target: bool
+    trailing_stop_r: Annotated[Decimal, Field(ge=0, le=100)]
+    max_holding_minutes: Annotated[int, Field(ge=0, le=525_600)]
 
     @model_validator(mode="after")
     def _consistent(self) -> Self:

@@ -7,12 +7,14 @@ from decimal import Decimal
 from typing import NamedTuple
 
 from trading.errors import InputUnusable
-from trading.model import E8, Account, Rules, opening
+from trading.model import E8, PPM, Account, Rules, opening
 
 HIGHEST_EQUITY_USD = 10**9
 HIGHEST_LOTS = 10**9
 HIGHEST_NOTIONAL_PERCENT = 4_000  # of the highest equity, all positions together: 4e10 USD
 LONGEST_ENTRY_DELAY_MINUTES = 24 * 60
+HIGHEST_TRAILING_R = 100
+LONGEST_HOLDING_MINUTES = 365 * 24 * 60
 MINUTE_US = 60_000_000
 
 
@@ -37,6 +39,9 @@ class Limits(NamedTuple):
     max_drawdown_percent: Decimal
     cooldown_minutes: int
     max_entry_delay_minutes: int = 0  # after its signal, for an entry's market to open; 0: it waits over no gap
+    break_even_after_target: bool = False
+    trailing_stop_r: Decimal = Decimal(0)  # of the stop's first distance, behind each close; 0: the stop stays
+    max_holding_minutes: int = 0  # 0: as long as it takes
 
 
 def rules_for(contract: Contract, limits: Limits) -> Rules:
@@ -65,6 +70,14 @@ def rules_for(contract: Contract, limits: Limits) -> Rules:
         f"max_entry_delay_minutes = {limits.max_entry_delay_minutes} is not between 0 and "
         f"{LONGEST_ENTRY_DELAY_MINUTES:,}.",
     )
+    _refuse(
+        not 0 <= limits.trailing_stop_r <= HIGHEST_TRAILING_R,
+        f"trailing_stop_r = {limits.trailing_stop_r} is not between 0 and {HIGHEST_TRAILING_R}.",
+    )
+    _refuse(
+        not 0 <= limits.max_holding_minutes <= LONGEST_HOLDING_MINUTES,
+        f"max_holding_minutes = {limits.max_holding_minutes} is not between 0 and {LONGEST_HOLDING_MINUTES:,}.",
+    )
     return Rules(
         unit_e8=unit_e8,
         minimum_lots=1,
@@ -78,6 +91,9 @@ def rules_for(contract: Contract, limits: Limits) -> Rules:
         max_drawdown_ppm=_ppm(limits.max_drawdown_percent, "max_drawdown_percent"),
         cooldown_us=limits.cooldown_minutes * MINUTE_US,
         max_entry_delay_us=limits.max_entry_delay_minutes * MINUTE_US,
+        break_even=int(limits.break_even_after_target),
+        trailing_ppm=_whole(limits.trailing_stop_r * PPM, "trailing_stop_r, in parts per million,"),
+        max_holding_us=limits.max_holding_minutes * MINUTE_US,
     )
 
 

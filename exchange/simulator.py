@@ -8,7 +8,8 @@ What it assumes, in every mode:
 * Then stop and targets may trade in that very candle. A candle does not say when, so such a fill bears the candle's
   last microsecond; so does the end of an entry that found no open in time. When stop and target both lie inside a
   candle the stop comes first, and the fill is marked ambiguous; a target that the open has already passed is certain,
-  and comes before.
+  and comes before. A stop that a target's fill has moved is met if any of that candle's range lies there, whichever
+  came first: ambiguous, unless the close lies beyond it.
 * Orders fill whole. Stops slip like market orders. Targets fill at their limit, after a gap past it too: whether the
   better open was there for us, a candle does not say. All pay the taker fee, and there is no funding.
 * Instruments that close together move together: first all opens, then what happens inside the candles, then all
@@ -363,7 +364,15 @@ def fill_price(role: int, order: Order, candle: Candle, costs: Costs) -> int:
 @rule
 def reference_price(role: int, order: Order, candle: Candle) -> int:
     """Where the market stood when a market order, or a stop that became one, met it."""
-    return stop_reference(order.side, order.price, candle.open) if role == Role.STOP else candle.open
+    if role != Role.STOP:
+        return candle.open
+    return order.price if moved_inside(order, candle) else stop_reference(order.side, order.price, candle.open)
+
+
+@rule
+def moved_inside(order: Order, candle: Candle) -> bool:
+    """Whether an order came to its price inside the candle: the open was before it."""
+    return order.placed_at == candle.closed_at - 1
 
 
 @rule
@@ -373,8 +382,7 @@ def fill_row(event: Event, book: Book, after: Book, candle: Candle, rules: Rules
     slipped = 0
     if event.role < Role.TARGET_1 or event.role > Role.TARGET_4:
         slipped = abs(event.price - reference_price(event.role, order, candle))
-    certain = event.role != Role.STOP or stop_touched(order.side, order.price, candle.open, candle.open)
-    ambiguous = 0 if certain or target_between(book, candle.high, candle.low) == 0 else 1
+    ambiguous = 1 if event.role == Role.STOP and not is_certain(order, book, candle) else 0
     entered = event.role == Role.ENTRY
     return Fill(
         event.at,
@@ -390,6 +398,15 @@ def fill_row(event: Event, book: Book, after: Book, candle: Candle, rules: Rules
         after[Role.STOP.value].price if entered else 0,
         after[Role.TARGET_1.value].price if entered else 0,
     )
+
+
+@rule
+def is_certain(stop: Order, book: Book, candle: Candle) -> bool:
+    """Whether a stop that lies inside the candle was met, and before all else that lies there."""
+    if moved_inside(stop, candle):
+        return stop_touched(stop.side, stop.price, candle.close, candle.close)
+    gapped = stop_touched(stop.side, stop.price, candle.open, candle.open)
+    return gapped or target_between(book, candle.high, candle.low) == 0
 
 
 @rule
@@ -440,7 +457,10 @@ def signal_of(row: Any) -> Signal:
 @rule
 def rules_of(row: Any) -> Rules:
     """A row of the rules table."""
-    return Rules(row[0], row[1], row[2], row[3], row[4], row[5], row[6], row[7], row[8], row[9], row[10], row[11])
+    return Rules(
+        row[0], row[1], row[2], row[3], row[4], row[5], row[6], row[7], row[8], row[9], row[10], row[11], row[12],
+        row[13], row[14],
+    )  # fmt: skip
 
 
 @routine

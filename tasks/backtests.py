@@ -4,7 +4,7 @@ import json
 import shlex
 import time
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import NamedTuple
@@ -12,7 +12,7 @@ from typing import NamedTuple
 import numpy as np
 import polars as pl
 
-from config.settings import ROOT, Settings
+from config.settings import ROOT, Risk, Settings
 from exchange.compiling import compiled, machine_code_in
 from exchange.contracts import MINUTE_US
 from exchange.simulator import Candle, Fill, Verdict, fold
@@ -247,8 +247,29 @@ def assumptions(settings: Settings, max_entry_delay_us: int) -> tuple[str, ...]:
         "Prices are those of spot, to the nearest tick of the perpetual; margin and liquidation are not modelled.",
         sizing,
         limits,
+        *_ways_out(risk),
         "A trade that the data ends on is valued at the last close, without a cost for closing it.",
     )
+
+
+def _ways_out(risk: Risk) -> Iterator[str]:
+    """How a trade is left besides its stop and its targets, as far as it is."""
+    if risk.break_even_after_target:
+        yield "Once a target has filled, the stop moves to the entry."
+        yield (
+            "A stop that moves inside a candle fills there if any of the candle's range reaches it, whichever came "
+            "first; such a trade is marked ambiguous."
+        )
+    if risk.trailing_stop_r:
+        yield (
+            f"At each close the stop follows to {risk.trailing_stop_r} times its first distance behind the close, and "
+            "never back."
+        )
+    if risk.max_holding_minutes:
+        yield (
+            f"A trade is left at the open after the first close that is at least {risk.max_holding_minutes} minutes "
+            "after its entry."
+        )
 
 
 def _data_sources(history: History) -> tuple[str, ...]:

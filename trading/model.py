@@ -209,6 +209,7 @@ class Slot(NamedTuple):
     target_3_distance: int
     target_4_distance: int
     stop_price: int
+    secured_price: int  # where the stop was moved to since; from there it never goes back; 0: it was not moved
     stop_lots: int
     target_1_lots: int
     target_2_lots: int
@@ -242,6 +243,9 @@ class Rules(NamedTuple):
     max_drawdown_ppm: int  # of peak equity; entries stop until a person resumes
     cooldown_us: int  # after an exit, per instrument
     max_entry_delay_us: int = 0  # from a signal's `due_at` to the open that its entry takes; 0: over no gap
+    break_even: int = 0  # 1: once a target has filled, the stop moves to the entry
+    trailing_ppm: int = 0  # of the stop's distance: how far behind each close the stop follows; 0: it stays
+    max_holding_us: int = 0  # from the first fill to the close at which the trade is left; 0: as long as it takes
 
 
 FLAT = Slot(*(0,) * len(Slot._fields))

@@ -101,6 +101,9 @@ def markets(draw: st.DrawFn, most: int = 40) -> Market:
             minimum_lots=draw(st.sampled_from([1, 1, 30])),
             cooldown_us=draw(st.sampled_from([0, 1, 2 * BAR_US])),
             max_entry_delay_us=draw(st.sampled_from([0, BAR_US // 2, BAR_US, 10 * BAR_US])),
+            break_even=draw(st.sampled_from([0, 1])),
+            trailing_ppm=draw(st.sampled_from([0, 0, 500_000, 1_234_567])),
+            max_holding_us=draw(st.sampled_from([0, 0, 1, 3 * BAR_US])),
         )
         for _ in range(count)
     ]
@@ -177,6 +180,15 @@ def extreme_market(seed: int) -> Market:
         price, at = close, opened_at + BAR_US
         signals.append(Signal(0, at, at, int(chance.choice([1, -1])), close, 500_000, 300_000, 600_000, 0, 0, 0))
     return Market([rules], Costs(0, 1), candles, signals, cash_e8=10**9 * E8)
+
+
+@pytest.mark.parametrize("seed", range(2))
+def test_a_long_market_with_every_way_out_is_the_same_to_the_byte(engine, seed):
+    rules = RULES._replace(max_drawdown_ppm=PPM, break_even=1, trailing_ppm=2 * PPM, max_holding_us=2 * BAR_US)
+    market = random_market(seed, 600)._replace(rules=[rules] * 3)
+    ours = folded(engine, market)
+    assert ours.as_bytes() == stepped(market).as_bytes()
+    assert {fill.role for fill in ours.fills} >= {Role.ENTRY, Role.STOP, Role.TARGET_1, Role.EXIT}
 
 
 @examples(40)

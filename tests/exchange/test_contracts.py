@@ -29,6 +29,12 @@ def test_a_contract_and_limits_in_the_cores_units():
     )
 
 
+def test_the_ways_out_in_the_cores_units():
+    limits = LIMITS._replace(break_even_after_target=True, trailing_stop_r=Decimal("1.5"), max_holding_minutes=90)
+    rules = rules_for(BTC, limits)
+    assert (rules.break_even, rules.trailing_ppm, rules.max_holding_us) == (1, 1_500_000, 5_400_000_000)
+
+
 def test_an_entry_waits_as_long_as_the_limits_say():
     assert rules_for(BTC, LIMITS._replace(max_entry_delay_minutes=20)).max_entry_delay_us == 1_200_000_000
 
@@ -62,6 +68,9 @@ def test_a_contract_that_the_core_cannot_hold_is_refused_by_name(contract, words
         (LIMITS._replace(max_entry_delay_minutes=-1), "max_entry_delay_minutes = -1 is not between 0 and 1,440"),
         (LIMITS._replace(max_entry_delay_minutes=1_441), "max_entry_delay_minutes = 1441"),
         (LIMITS._replace(risk_per_trade_percent=Decimal("0.33333")), "risk_per_trade_percent"),
+        (LIMITS._replace(trailing_stop_r=Decimal(-1)), "trailing_stop_r = -1 is not between 0 and 100"),
+        (LIMITS._replace(trailing_stop_r=Decimal("0.0000001")), "trailing_stop_r, in parts per million, is"),
+        (LIMITS._replace(max_holding_minutes=-1), "max_holding_minutes = -1 is not between 0 and 525,600"),
     ],
 )
 def test_limits_that_the_core_cannot_hold_are_refused_by_name(limits, words):
