@@ -6,6 +6,7 @@ import time
 from collections import Counter
 from collections.abc import Iterator, Mapping
 from datetime import UTC, datetime
+from itertools import groupby
 from pathlib import Path
 from typing import NamedTuple
 
@@ -248,6 +249,7 @@ def assumptions(settings: Settings, max_entry_delay_us: int) -> tuple[str, ...]:
         sizing,
         limits,
         *_ways_out(risk),
+        *_portfolio_limits(settings),
         "A trade that the data ends on is valued at the last close, without a cost for closing it.",
     )
 
@@ -270,6 +272,33 @@ def _ways_out(risk: Risk) -> Iterator[str]:
             f"A trade is left at the open after the first close that is at least {risk.max_holding_minutes} minutes "
             "after its entry."
         )
+
+
+def _portfolio_limits(settings: Settings) -> Iterator[str]:
+    """What all positions together are held to, as far as they are."""
+    risk = settings.risk
+    caps = ((risk.max_leverage_percent, "positions together"), (risk.max_side_percent, "positions on one side"))
+    for percent, of in caps:
+        if percent:
+            yield f"All {of} are worth at most {percent} % of equity at their entry; a signal beyond that is refused."
+    if risk.max_bucket_positions:
+        yield (
+            f"At most {risk.max_bucket_positions} positions on one side are held of instruments in one bucket "
+            f"({_buckets(settings)})."
+        )
+    if risk.max_losses_in_a_row:
+        yield (
+            f"No entries for {risk.loss_pause_minutes} minutes each time that {risk.max_losses_in_a_row} trades in a "
+            "row have lost."
+        )
+
+
+def _buckets(settings: Settings) -> str:
+    named = sorted((each.bucket, name) for name, each in settings.instruments.items() if each.bucket)
+    return "; ".join(
+        f"{bucket}: {', '.join(name for _, name in members)}"
+        for bucket, members in groupby(named, lambda pair: pair[0])
+    )
 
 
 def _data_sources(history: History) -> tuple[str, ...]:

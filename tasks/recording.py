@@ -14,6 +14,9 @@ from trading.model import Decision, Event, EventKind, Intent, IntentKind, Role, 
 
 REPLAYED = (Kind.EVENT, Kind.INTENT, Kind.DECISION, Kind.SNAPSHOT)  # a close's rows; the snapshot is its last
 
+# Fields that versions before did not know. While they are 0, a journal of then replays to the same rows.
+ADDED = {"long_buckets", "short_buckets", "paused_until"}
+
 
 class Identity(NamedTuple):
     """Whose rows these are. `hash` stands for the strategy's text and the settings it trades with."""
@@ -157,7 +160,7 @@ def _decision_entry(verdict: Verdict, identity: Identity) -> Entry:
 
 
 def _snapshot_entry(at: int, moment: Moment) -> Entry:
-    return Entry(Kind.SNAPSHOT, at, "", f"snapshot:{at}", moment.account._asdict())
+    return Entry(Kind.SNAPSHOT, at, "", f"snapshot:{at}", _as_ever(moment.account._asdict()))
 
 
 def _recorded_close(rows: Sequence[Row], number: dict[str, int]) -> RecordedClose:
@@ -170,6 +173,11 @@ def _recorded_close(rows: Sequence[Row], number: dict[str, int]) -> RecordedClos
         elif event == "signal":
             signals.append(Signal(instrument=number[row.instrument], **values))
     return RecordedClose(tuple(candles), tuple(signals), tuple(rows))
+
+
+def _as_ever(values: dict[str, int]) -> dict[str, int]:
+    """`values` as versions wrote them that did not know all of it: what they lacked is left out while it is 0."""
+    return {name: value for name, value in values.items() if value or name not in ADDED}
 
 
 def _without(values: dict[str, int], *names: str) -> dict[str, int]:

@@ -104,6 +104,12 @@ def markets(draw: st.DrawFn, most: int = 40) -> Market:
             break_even=draw(st.sampled_from([0, 1])),
             trailing_ppm=draw(st.sampled_from([0, 0, 500_000, 1_234_567])),
             max_holding_us=draw(st.sampled_from([0, 0, 1, 3 * BAR_US])),
+            max_leverage_ppm=draw(st.sampled_from([0, 0, PPM, 3 * PPM])),
+            max_side_ppm=draw(st.sampled_from([0, 0, PPM, 3 * PPM])),
+            max_bucket_positions=draw(st.sampled_from([0, 1])),
+            bucket_unit=draw(st.sampled_from([0, 1, 64])),
+            max_losses=draw(st.sampled_from([0, 0, 1, 2])),
+            loss_pause_us=draw(st.sampled_from([1, 5 * BAR_US])),
         )
         for _ in range(count)
     ]
@@ -189,6 +195,18 @@ def test_a_long_market_with_every_way_out_is_the_same_to_the_byte(engine, seed):
     ours = folded(engine, market)
     assert ours.as_bytes() == stepped(market).as_bytes()
     assert {fill.role for fill in ours.fills} >= {Role.ENTRY, Role.STOP, Role.TARGET_1, Role.EXIT}
+
+
+def test_a_long_market_under_every_limit_is_the_same_to_the_byte(engine):
+    limits = {"max_positions": 3, "max_daily_loss_ppm": PPM, "max_drawdown_ppm": PPM, "max_losses": 3}
+    caps = {"max_leverage_ppm": 2 * PPM, "max_side_ppm": PPM, "loss_pause_us": 5 * BAR_US, "max_bucket_positions": 1}
+    one = RULES._replace(**limits, **caps)
+    market = random_market(3, 900)._replace(rules=[one._replace(bucket_unit=unit) for unit in (1, 1, 64)])
+    ours = folded(engine, market)
+    assert ours.as_bytes() == stepped(market).as_bytes()
+    assert {Decision.LOSS_STREAK, Decision.CORRELATION, Decision.MARGIN, Decision.EXPOSURE} <= {
+        verdict.decision for verdict in ours.decisions
+    }
 
 
 @examples(40)

@@ -50,6 +50,23 @@ def test_a_signal_its_intent_and_its_decision(simulator):
     assert snapshot.payload["cash_e8"] == 100_000 * 10**8
 
 
+def test_while_what_later_versions_added_is_off_a_snapshot_is_what_it_always_was(simulator):
+    """A journal of before replays to its very rows."""
+    *_, snapshot = entries(simulator, FIRST, LONG)
+    assert set(snapshot.payload) == {
+        "cash_e8", "unrealized_e8", "transferred_e8", "peak_e8", "day", "day_start_e8", "day_low_e8",
+        "losses_in_a_row", "halted", "open_positions", "long_notional_e8", "short_notional_e8",
+    }  # fmt: skip
+
+
+def test_what_is_on_is_in_the_snapshot():
+    rules = RULES._replace(max_bucket_positions=1, bucket_unit=64)
+    bucketed = Simulator([rules], Costs(slippage_ppm=0, latency_us=250_000), opening(100_000 * 10**8))
+    *_, snapshot = entries(bucketed, FIRST, LONG)
+    assert snapshot.payload["long_buckets"] == 64
+    assert "paused_until" not in snapshot.payload
+
+
 def test_a_fill_comes_before_the_orders_that_protect_it(simulator):
     entries(simulator, FIRST, LONG)
     _, fill, stop, target, _ = entries(simulator, SECOND)

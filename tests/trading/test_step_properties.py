@@ -14,6 +14,7 @@ from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
 from trading.model import (
+    BUCKET_BASE,
     DAY_US,
     E8,
     FLAT,
@@ -44,18 +45,28 @@ RULES = (
 )
 
 
-def leaving(break_even: int, trailing_ppm: int, max_holding_us: int) -> tuple[Rules, ...]:
-    """Both instruments, whose trades are left in these ways too."""
-    ways_out = {"break_even": break_even, "trailing_ppm": trailing_ppm, "max_holding_us": max_holding_us}
-    return tuple(rules._replace(**ways_out) for rules in RULES)
+def both(limits: dict[str, int]) -> tuple[Rules, ...]:
+    """Both instruments, under these limits too."""
+    return tuple(rules._replace(**limits) for rules in RULES)
 
 
-ANY_RULES = st.builds(
-    leaving,
-    break_even=st.sampled_from([0, 1]),
-    trailing_ppm=st.sampled_from([0, 1, 700_000, 3_000_000]),
-    max_holding_us=st.sampled_from([0, 1, DAY_US]),
-)
+WAYS_OUT = {
+    "break_even": st.sampled_from([0, 1]),
+    "trailing_ppm": st.sampled_from([0, 1, 700_000, 3_000_000]),
+    "max_holding_us": st.sampled_from([0, 1, DAY_US]),
+}
+ANY_WAY_OUT = st.fixed_dictionaries(WAYS_OUT).map(both)
+ANY_RULES = st.fixed_dictionaries(
+    {
+        **WAYS_OUT,
+        "max_leverage_ppm": st.sampled_from([0, PPM, 6 * PPM]),
+        "max_side_ppm": st.sampled_from([0, PPM, 6 * PPM]),
+        "max_bucket_positions": st.sampled_from([0, 1]),
+        "bucket_unit": st.sampled_from([0, 1, BUCKET_BASE]),
+        "max_losses": st.sampled_from([0, 1, 2]),
+        "loss_pause_us": st.sampled_from([1, DAY_US]),
+    }
+).map(both)
 
 
 class Happening(NamedTuple):
@@ -212,6 +223,31 @@ def test_the_accounts_totals_are_the_sums_over_its_slots(story, rules):
         assert account.long_notional_e8 == sum(notional for side, notional in exposures if side > 0)
         assert account.short_notional_e8 == sum(notional for side, notional in exposures if side < 0)
         assert account.day_low_e8 <= equity_e8(account) <= account.peak_e8
+        in_trade = [(slot.side, one.bucket_unit) for slot, one in zip(slots, rules, strict=True) if slot.phase]
+        assert account.long_buckets == sum(unit for side, unit in in_trade if side > 0)
+        assert account.short_buckets == sum(unit for side, unit in in_trade if side < 0)
+
+
+@given(story=STORIES, rules=ANY_RULES)
+def test_no_entry_goes_beyond_a_cap_i22(story, rules):
+    """At the signal's price; what it fills at, and what the market makes of it, no guard can know before."""
+    session = Session(rules=rules)
+    for happening in story:
+        entries = [slot.signal_at for slot in session.slots]
+        session.live([happening])
+        account, k = session.account, happening.instrument
+        slot, limits = session.slots[k], rules[k]
+        if slot.signal_at == entries[k] or slot.phase != Phase.ENTERING:
+            continue
+        both_sides = (account.long_notional_e8, account.short_notional_e8)
+        for worth, cap in (
+            (sum(both_sides), limits.max_leverage_ppm),
+            (both_sides[slot.side < 0], limits.max_side_ppm),
+        ):
+            assert cap == 0 or worth * PPM <= equity_e8(account) * cap
+        buckets = account.long_buckets if slot.side > 0 else account.short_buckets
+        if limits.max_bucket_positions and limits.bucket_unit:
+            assert buckets // limits.bucket_unit % BUCKET_BASE <= limits.max_bucket_positions
 
 
 @given(story=STORIES, rules=ANY_RULES)
@@ -226,7 +262,7 @@ def test_the_slot_knows_what_is_held_and_what_rests(story, rules):
             assert believed == tuple(orders[role] for role in range(Role.ENTRY, Role.EXIT + 1))
 
 
-@given(story=STORIES, rules=ANY_RULES)
+@given(story=STORIES, rules=ANY_WAY_OUT)
 def test_exits_never_close_more_than_is_held_i09(story, rules):
     """Each kind by itself: what rests of the targets, together; the stop; an exit, when it is sent. On the way out stop
     and exit may fill in turn: what is too much then, the venue reduces."""
@@ -381,7 +417,10 @@ class Extreme(Session):
     def __init__(self) -> None:
         # Half the notional for each of the two.
         rules = Rules(2, 1, 10**9, 500, 200, PPM, 20 * PPM, 2, PPM, PPM, 0)
-        rules = rules._replace(break_even=1, trailing_ppm=100 * PPM)
+        rules = rules._replace(
+            break_even=1, trailing_ppm=100 * PPM, max_leverage_ppm=40 * PPM, max_side_ppm=40 * PPM,
+            max_bucket_positions=63, bucket_unit=BUCKET_BASE**9, max_losses=1, loss_pause_us=1,
+        )  # fmt: skip
         super().__init__(Int64, (rules, rules), 10**9 * E8)
 
     def event_of(self, happening: Happening) -> Event | None:

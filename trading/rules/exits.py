@@ -4,7 +4,7 @@ All are reduce-only, and targets together never exceed what is held (I09).
 """
 
 from trading.compiled import rule
-from trading.model import FLAT, Command, Event, EventKind, Phase, Role, Rules, Slot, State
+from trading.model import FLAT, Account, Command, Event, EventKind, Phase, Role, Rules, Slot, State
 
 
 @rule
@@ -185,5 +185,15 @@ def finish(state: State, event: Event, rules: Rules) -> State:
     if slot.entered_at == 0:
         return state._replace(slot=flat)
     lost = slot.realized_e8 - slot.fees_e8 - slot.funding_e8 < 0
-    account = state.account._replace(losses_in_a_row=state.account.losses_in_a_row + 1 if lost else 0)
+    account = counted(state.account, lost, event, rules)
     return State(account, flat._replace(cooldown_until=event.at + rules.cooldown_us))
+
+
+@rule
+def counted(account: Account, lost: bool, event: Event, rules: Rules) -> Account:
+    """The account after one more trade; each time that so many in a row have lost, entries pause."""
+    losses = account.losses_in_a_row + 1 if lost else 0
+    account = account._replace(losses_in_a_row=losses)
+    if rules.max_losses == 0 or losses == 0 or losses % rules.max_losses != 0:
+        return account
+    return account._replace(paused_until=event.at + rules.loss_pause_us)
