@@ -16,7 +16,8 @@ import polars as pl
 from config.settings import ROOT, Risk, Settings
 from exchange.compiling import compiled, machine_code_in
 from exchange.contracts import MINUTE_US
-from exchange.simulator import Candle, Fill, Verdict, fold
+from exchange.rows import Candle, Fill, Verdict
+from exchange.simulator import fold
 from reports.backtest import write_report
 from reports.model import CANDLE_SCHEMA, BacktestView, metrics_of
 from tasks.market import History, load_history
@@ -238,6 +239,7 @@ def assumptions(settings: Settings, max_entry_delay_us: int) -> tuple[str, ...]:
         "No funding is paid or received.",
         basis,
         "A signal is entered at the open of the next candle, never in the candle that it comes from.",
+        "Signals of one close are decided by their scores, the highest first; of equals that of the first instrument.",
         "When a candle reaches both stop and target, the stop comes first.",
         "A stop that the price gaps over fills at the open beyond it.",
         f"Every fill pays the taker fee of {costs.taker_fee_percent} %, and orders fill whole.",

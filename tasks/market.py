@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from config.settings import Instrument, Settings
 from exchange.contracts import Contract, Limits, account_for, rules_for
-from exchange.simulator import Candle, Costs, Signal
+from exchange.rows import Candle, Costs, Signal
 from trading.errors import InputUnusable
 from trading.model import PPM, Account, Rules
 from warehouse.replay import Span, read_candles

@@ -6,7 +6,7 @@ from decimal import Decimal
 import polars as pl
 
 from config.settings import Instrument
-from exchange.simulator import Fill, Verdict
+from exchange.rows import NOBODY, Fill, Verdict
 from reports.model import EQUITY_SCHEMA, MOMENT, TEXT, TRADE_SCHEMA, ZONE_SCHEMA
 from tasks.market import IntTable
 from trading.ledger import Trade
@@ -14,7 +14,7 @@ from trading.metrics import drawdown_percent
 from trading.model import E8, Decision, Role
 
 SIDES = {1: "long", -1: "short"}
-DECISION_SCHEMA = pl.Schema({"at": MOMENT, "instrument": TEXT, "side": TEXT, "decision": TEXT})
+DECISION_SCHEMA = pl.Schema({"at": MOMENT, "instrument": TEXT, "side": TEXT, "decision": TEXT, "lost_to": TEXT})
 
 
 def trade_rows(trades: Sequence[Trade], names: Sequence[str], specs: Sequence[Instrument]) -> pl.DataFrame:
@@ -56,7 +56,13 @@ def settled(decisions: Iterable[Verdict], fills: Iterable[Fill], expired_before:
 def decision_rows(decisions: Iterable[Verdict], names: Sequence[str]) -> pl.DataFrame:
     """What became of each signal, in the columns of `DECISION_SCHEMA`."""
     rows = [
-        (verdict.at, names[verdict.instrument], SIDES[verdict.side], Decision(verdict.decision).name.lower())
+        (
+            verdict.at,
+            names[verdict.instrument],
+            SIDES[verdict.side],
+            Decision(verdict.decision).name.lower(),
+            None if verdict.lost_to == NOBODY else names[verdict.lost_to],
+        )
         for verdict in decisions
     ]
     return pl.DataFrame(rows, schema=_integers_for_moments(DECISION_SCHEMA), orient="row").cast(DECISION_SCHEMA)

@@ -27,8 +27,12 @@ _TABLES = {
         slippage_usd double, net_pnl_usd double, r_multiple double, ambiguous boolean
     """,
     "equity": "run_id varchar, measured_at timestamptz, equity_usd double, drawdown_percent double",
-    "decisions": "run_id varchar, instrument varchar, decided_at timestamptz, side varchar, decision varchar",
+    "decisions": """
+        run_id varchar, instrument varchar, decided_at timestamptz, side varchar, decision varchar, lost_to varchar
+    """,
 }
+# What tables of before don't have; as the last columns, in this order.
+_ADDED = (("decisions", "lost_to varchar"),)
 # What a frame calls `at`: DuckDB keeps that word for time travel, nobody could select it without quotes.
 _AT = {"equity": "measured_at", "decisions": "decided_at"}
 
@@ -46,10 +50,12 @@ class RunRows:
 
 
 def create_tables(connection: duckdb.DuckDBPyConnection) -> None:
-    """Create the four tables where they are missing."""
+    """Create the four tables, or what of them is missing."""
     connection.execute("create schema if not exists marts")
     for table, columns in _TABLES.items():
         connection.execute(f"create table if not exists marts.{table} ({columns})")
+    for table, column in _ADDED:
+        connection.execute(f"alter table marts.{table} add column if not exists {column}")
 
 
 def store_run(connection: duckdb.DuckDBPyConnection, run: RunRows) -> bool:

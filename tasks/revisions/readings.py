@@ -12,7 +12,7 @@ from typing import TypeAlias
 
 import polars as pl
 
-from exchange.simulator import Candle
+from exchange.rows import Candle
 from ops.journal import Entry, JournalReader, Kind, canonical
 from tasks.market import History
 

@@ -9,7 +9,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from exchange.compiling import ROOT, compiled
-from exchange.simulator import Candle, Costs, Fill, Signal, Simulator, Valuation, Verdict, fold
+from exchange.rows import NOBODY, Candle, Costs, Fill, Signal, Valuation, Verdict
+from exchange.simulator import Simulator, fold
 from trading.model import E8, PPM, Account, Decision, Role, Rules, equity_e8, opening
 
 # One worker compiles, in about 20 s, as it imports Great Expectations: such tests are the group `heavy`.
@@ -148,7 +149,10 @@ def signals_from(draw: st.DrawFn, candle: Candle) -> Signal:
     targets = [draw(st.sampled_from([0, 1, 10, 20, 40, 1100])) * candle.close // 1000 for _ in range(4)]
     late = draw(st.sampled_from([0, 0, 0, 1, BAR_US]))
     side = draw(st.sampled_from([1, -1]))
-    return Signal(candle.instrument, candle.closed_at, candle.closed_at + late, side, candle.close, stop, *targets, 7)
+    score = draw(st.sampled_from([-1, 7, 7, PPM]))
+    return Signal(
+        candle.instrument, candle.closed_at, candle.closed_at + late, side, candle.close, stop, *targets, score
+    )
 
 
 def random_market(seed: int, bars: int) -> Market:
@@ -167,7 +171,9 @@ def random_market(seed: int, bars: int) -> Market:
                 stop = 1 + int(close * 0.01)
                 targets = [stop * n if n <= chance.integers(1, 5) else 0 for n in range(1, 5)]
                 at = opened_at + BAR_US
-                signals.append(Signal(k, at, at, int(chance.choice([1, -1])), close, stop, *targets, 0))
+                signals.append(
+                    Signal(k, at, at, int(chance.choice([1, -1])), close, stop, *targets, int(chance.integers(3)))
+                )
     return Market([RULES] * 3, Costs(100, 250_000), candles, signals)
 
 
@@ -204,6 +210,7 @@ def test_a_long_market_under_every_limit_is_the_same_to_the_byte(engine):
     market = random_market(3, 900)._replace(rules=[one._replace(bucket_unit=unit) for unit in (1, 1, 64)])
     ours = folded(engine, market)
     assert ours.as_bytes() == stepped(market).as_bytes()
+    assert {verdict.lost_to for verdict in ours.decisions} == {NOBODY, 0, 1, 2}
     assert {Decision.LOSS_STREAK, Decision.CORRELATION, Decision.MARGIN, Decision.EXPOSURE} <= {
         verdict.decision for verdict in ours.decisions
     }

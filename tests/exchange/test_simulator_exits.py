@@ -26,7 +26,7 @@ from test_simulator import (
     walked,
 )
 
-from exchange.simulator import Candle, Costs, Fill
+from exchange.rows import Candle, Costs, Fill
 from trading.model import Role, Rules, equity_e8
 
 BREAK_EVEN = RULES._replace(break_even=1)

@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from config.settings import Instrument, load_settings
-from exchange.simulator import Candle, Signal
+from exchange.rows import Candle, Signal
 from tasks import market
 from tasks.market import DISTANCES, candle_table, load_history, rules_of, signal_table
 from trading.errors import InputUnusable, SetupFailed

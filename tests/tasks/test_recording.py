@@ -4,7 +4,8 @@ import json
 
 import pytest
 
-from exchange.simulator import Candle, Costs, Signal, Simulator
+from exchange.rows import Candle, Costs, Signal
+from exchange.simulator import Simulator
 from ops.clock import SteppedClock
 from ops.journal import Entry, Journal, Kind
 from tasks.recording import Identity, closes_of, entries_of, entry_projection, first_difference
@@ -65,6 +66,20 @@ def test_what_is_on_is_in_the_snapshot():
     *_, snapshot = entries(bucketed, FIRST, LONG)
     assert snapshot.payload["long_buckets"] == 64
     assert "paused_until" not in snapshot.payload
+
+
+def test_who_lost_to_whom_is_in_the_journal_and_comes_after():
+    two = Identity("signals_test", "f" * 64, ("BTC/USD", "ETH/USD"))
+    narrow = Simulator([RULES._replace(max_positions=1)] * 2, Costs(0, 250_000), opening(100_000 * 10**8))
+    signals = (LONG, LONG._replace(instrument=1, score=2 * PPM))
+    candles = (FIRST, FIRST._replace(instrument=1))
+    rows = entries_of(candles, signals, narrow.advance(candles, signals), two)
+    told = [
+        (row.instrument, row.payload["decision"], row.payload.get("lost_to"))
+        for row in rows
+        if row.kind == Kind.DECISION
+    ]
+    assert told == [("ETH/USD", "entered", None), ("BTC/USD", "max_positions", "ETH/USD")]
 
 
 def test_a_fill_comes_before_the_orders_that_protect_it(simulator):

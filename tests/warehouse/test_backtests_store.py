@@ -58,7 +58,15 @@ TRADES = pl.DataFrame(
     }
 )
 EQUITY = pl.DataFrame({"at": [AT], "equity_usd": [100_100.0], "drawdown_percent": [0.0]})
-DECISIONS = pl.DataFrame({"instrument": ["BTC/USD"], "at": [AT], "side": ["long"], "decision": ["ENTERED"]})
+DECISIONS = pl.DataFrame(
+    {
+        "instrument": ["BTC/USD"],
+        "at": [AT],
+        "side": ["long"],
+        "decision": ["max_positions"],
+        "lost_to": ["ETH/USD"],
+    }
+)
 RUN = RunRows("r1", SUMMARY, TRADES, EQUITY, DECISIONS)
 
 
@@ -125,6 +133,17 @@ def test_every_column_can_be_selected_without_quotes(warehouse):
     for table in counts(warehouse):
         columns = [row[0] for row in warehouse.execute(f"describe marts.{table}").fetchall()]
         warehouse.execute(f"select {', '.join(columns)} from marts.{table} order by {', '.join(columns)}")
+
+
+def test_decisions_that_were_stored_before_lost_to_nobody(warehouse):
+    """A build file of an earlier version has the table without its last column."""
+    create_tables(warehouse)
+    warehouse.execute("alter table marts.decisions drop column lost_to")
+    before = "insert into marts.decisions values ('r0', 'BTC/USD', timestamptz '2023-01-01', 'long', 'entered')"
+    warehouse.execute(before)
+    store_run(warehouse, RUN)
+    found = warehouse.execute("select run_id, lost_to from marts.decisions order by run_id").fetchall()
+    assert found == [("r0", None), ("r1", "ETH/USD")]
 
 
 def test_an_unknown_run_is_named(warehouse):
