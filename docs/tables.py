@@ -13,7 +13,10 @@ WRITTEN_BY_CODE = {
     "features.indicators": "one row per closed candle; NULL while an indicator warms up",
     "features.smc": "one row per closed candle: what [Smart Money Concepts](smc.md) say at its close",
     "marts.backtests": "one row per run; the same inputs give the same `run_id`",
-    "marts.decisions": "one row per signal that a run saw, with the reason it was taken or not",
+    "marts.decisions": (
+        "one row per signal that a run saw, with the reason it was taken or not; `lost_to` is the instrument of a "
+        "higher rank that had the room at that close"
+    ),
     "marts.equity": "one row per run and close",
     "marts.fills": "one row per fill of a run, in exact decimals; `marts.trades` are made of them",
     "marts.journal": "one row per row of a session's journal, hash chain included; one begun anew is `name@hash`",

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from config.settings import Instrument, Settings
 from exchange.contracts import Contract, Limits, account_for, rules_for
-from exchange.simulator import Candle, Costs, Signal
+from exchange.rows import Candle, Costs, Signal
 from trading.errors import InputUnusable
 from trading.model import PPM, Account, Rules
 from warehouse.replay import TIMEFRAMES, Span, read_candles
@@ -231,13 +231,25 @@ def rules_of(settings: Settings, name: str, spec: Instrument) -> Rules:
     """
     costs = settings.costs
     contract = Contract(
-        name, spec.tick_usd, spec.lot_base, spec.maximum_lots, costs.taker_fee_percent, costs.maker_fee_percent
+        name=name,
+        tick_usd=spec.tick_usd,
+        lot_base=spec.lot_base,
+        maximum_lots=spec.maximum_lots,
+        taker_fee_percent=costs.taker_fee_percent,
+        maker_fee_percent=costs.maker_fee_percent,
+        bucket=_bucket_number(settings, spec.bucket),
     )
     return rules_for(contract, Limits(**settings.risk.model_dump(exclude={"starting_cash_usd"})))
 
 
 def _specs(settings: Settings, names: Sequence[str]) -> list[Instrument]:
     return [_spec(settings, name) for name in names]
+
+
+def _bucket_number(settings: Settings, bucket: str) -> int:
+    """Buckets are numbered by their names, from 1 on: whatever is traded, one has one number. 0: no bucket."""
+    names = sorted({each.bucket for each in settings.instruments.values() if each.bucket})
+    return names.index(bucket) + 1 if bucket else 0
 
 
 def _spec(settings: Settings, name: str) -> Instrument:

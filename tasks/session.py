@@ -24,7 +24,8 @@ from typing import NamedTuple, TypeAlias
 import numpy as np
 
 from config.settings import Settings
-from exchange.simulator import Candle, Signal, Simulator
+from exchange.rows import Candle, Signal
+from exchange.simulator import Simulator
 from ops.alerts import Channels, Delivery, Outbox
 from ops.clock import SteppedClock, SystemClock, as_datetime
 from ops.journal import Entry, Journal, JournalReader, Kind

@@ -9,7 +9,7 @@ from typing import NamedTuple
 import polars as pl
 
 from config.settings import Settings
-from exchange.simulator import Signal
+from exchange.rows import Signal
 from reports.model import metrics_of
 from tasks.backtests import simulated
 from tasks.market import History, load_history
