@@ -15,7 +15,8 @@ from numpy.typing import NDArray
 from benchmarks.table import Row, against, alone
 from config.settings import load_settings
 from exchange.compiling import compiled
-from exchange.simulator import Candle, Costs, Signal, fold
+from exchange.rows import Candle, Costs, Signal
+from exchange.simulator import fold
 from trading.indicators.families import Candles
 from trading.indicators.needs import parse_need
 from trading.indicators.series import calculate

@@ -118,6 +118,7 @@ class Instrument(Part):
     tick_usd: Positive
     lot_base: Positive
     maximum_lots: Annotated[int, Field(gt=0)]
+    bucket: Annotated[str, Field(pattern=r"^[a-z0-9_-]*$")] = ""  # of instruments that move together; empty: none
 
 
 class Venue(Part):
@@ -179,7 +180,7 @@ class Costs(Part):
 
 
 class Risk(Part):
-    """Limits. None has a default."""
+    """Limits, and how a trade is left. None has a default; what may be 0 or false is off then."""
 
     starting_cash_usd: Positive
     risk_per_trade_percent: Positive
@@ -189,6 +190,14 @@ class Risk(Part):
     max_drawdown_percent: Positive
     cooldown_minutes: Annotated[int, Field(ge=0)]
     max_entry_delay_minutes: Annotated[int, Field(ge=0, le=1440)]
+    break_even_after_target: bool
+    trailing_stop_r: Annotated[Decimal, Field(ge=0, le=100)]
+    max_holding_minutes: Annotated[int, Field(ge=0, le=525_600)]
+    max_leverage_percent: NotNegative
+    max_side_percent: NotNegative
+    max_bucket_positions: Annotated[int, Field(ge=0)]
+    max_losses_in_a_row: Annotated[int, Field(ge=0)]
+    loss_pause_minutes: Annotated[int, Field(ge=0, le=525_600)]
 
     @model_validator(mode="after")
     def _consistent(self) -> Self:
@@ -202,6 +211,17 @@ class Risk(Part):
                     f"risk.{small} = {getattr(self, small)} exceeds risk.{large} = {getattr(self, large)}: "
                     "one normal loss would trip the halt"
                 )
+        for name in ("max_leverage_percent", "max_side_percent"):
+            if 0 < getattr(self, name) < self.max_notional_percent:
+                raise ValueError(
+                    f"risk.max_notional_percent = {self.max_notional_percent} exceeds risk.{name} = "
+                    f"{getattr(self, name)}: one full position would be refused"
+                )
+        if (self.max_losses_in_a_row > 0) != (self.loss_pause_minutes > 0):
+            raise ValueError(
+                f"risk.max_losses_in_a_row = {self.max_losses_in_a_row} and risk.loss_pause_minutes = "
+                f"{self.loss_pause_minutes}: either both are 0, or neither"
+            )
         return self
 
 
@@ -260,6 +280,15 @@ class Settings(Part):
         unknown = sorted(set(self.strategy.instruments) - set(self.instruments))
         if unknown:
             raise ValueError(f"strategy.instruments names {unknown}, which [instruments] does not describe")
+        return self
+
+    @model_validator(mode="after")
+    def _buckets_named(self) -> Self:
+        if self.risk.max_bucket_positions and not any(each.bucket for each in self.instruments.values()):
+            raise ValueError(
+                f"risk.max_bucket_positions = {self.risk.max_bucket_positions} limits nothing: no instrument of "
+                "[instruments] has a bucket"
+            )
         return self
 
 

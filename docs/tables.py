@@ -13,15 +13,18 @@ WRITTEN_BY_CODE = {
     "features.indicators": "one row per closed candle; NULL while an indicator warms up",
     "features.smc": "one row per closed candle: what [Smart Money Concepts](smc.md) say at its close",
     "marts.backtests": "one row per run; the same inputs give the same `run_id`",
-    "marts.decisions": "one row per signal that a run saw, with the reason it was taken or not",
+    "marts.decisions": (
+        "one row per signal that a run saw, with the reason it was taken or not; `lost_to` is the instrument of a "
+        "higher rank that had the room at that close"
+    ),
     "marts.equity": "one row per run and close",
     "marts.fills": "one row per fill of a run, in exact decimals; `marts.trades` are made of them",
     "marts.journal": "one row per row of a session's journal, hash chain included; one begun anew is `name@hash`",
     "marts.trades": "one row per trade of a run",
     "marts.zones": "one row per [zone](smc.md): `closed_at` is its end, in the year 9999 while it is open",
-    "meta.built": "one row: a hash of the validated files that the stages were built from",
+    "meta.built": "one row: a hash of the validated files and the believed looks that the stages were built from",
     "meta.checked": "one row per check of rows alone: what it looked at when it last passed",
-    "meta.cleared": "one row: a hash of what the checks passed; only that is published",
+    "meta.cleared": "one row: a hash of what the checks passed, all of `raw` included; only that is published",
     "meta.files": "one row per file of candles, as the last build saw it: what is new since is told by it",
     "meta.publication": "one row: when this file was published, by which code",
     "meta.schema": "one row: the version of the tables that code writes",

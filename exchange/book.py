@@ -14,7 +14,7 @@ class Order(NamedTuple):
     lots: int
     price: int
     signal_at: int
-    placed_at: int
+    placed_at: int  # or moved to its price
     expires_at: int  # latest open it takes, inclusive; 0: any
 
 
@@ -36,7 +36,8 @@ def changed(book: Book, event: Event, intents: Intents) -> Book:
         elif intent.kind == IntentKind.CANCEL:
             order = NO_ORDER
         elif order.lots > 0:
-            order = order._replace(lots=intent.lots, price=intent.price)
+            placed_at = order.placed_at if intent.price == order.price else event.at
+            order = order._replace(lots=intent.lots, price=intent.price, placed_at=placed_at)
         book = with_order(book, intent.role, order)
     return book
 

@@ -7,12 +7,15 @@ from decimal import Decimal
 from typing import NamedTuple
 
 from trading.errors import InputUnusable
-from trading.model import E8, Account, Rules, opening
+from trading.model import BUCKET_BASE, E8, PPM, Account, Rules, opening
 
 HIGHEST_EQUITY_USD = 10**9
 HIGHEST_LOTS = 10**9
 HIGHEST_NOTIONAL_PERCENT = 4_000  # of the highest equity, all positions together: 4e10 USD
 LONGEST_ENTRY_DELAY_MINUTES = 24 * 60
+HIGHEST_TRAILING_R = 100
+LONGEST_HOLDING_MINUTES = 365 * 24 * 60
+MOST_BUCKETS = 10
 MINUTE_US = 60_000_000
 
 
@@ -25,6 +28,7 @@ class Contract(NamedTuple):
     maximum_lots: int
     taker_fee_percent: Decimal
     maker_fee_percent: Decimal  # negative: a rebate
+    bucket: int = 0  # number of the bucket of instruments that move together, from 1 on; 0: in none
 
 
 class Limits(NamedTuple):
@@ -37,6 +41,14 @@ class Limits(NamedTuple):
     max_drawdown_percent: Decimal
     cooldown_minutes: int
     max_entry_delay_minutes: int = 0  # after its signal, for an entry's market to open; 0: it waits over no gap
+    break_even_after_target: bool = False
+    trailing_stop_r: Decimal = Decimal(0)  # of the stop's first distance, behind each close; 0: the stop stays
+    max_holding_minutes: int = 0  # 0: as long as it takes
+    max_leverage_percent: Decimal = Decimal(0)  # of equity, all positions together; 0: no limit, as in the next three
+    max_side_percent: Decimal = Decimal(0)  # of equity, all positions on one side
+    max_bucket_positions: int = 0  # on one side, of the instruments in one bucket
+    max_losses_in_a_row: int = 0  # then entries pause
+    loss_pause_minutes: int = 0
 
 
 def rules_for(contract: Contract, limits: Limits) -> Rules:
@@ -55,6 +67,11 @@ def rules_for(contract: Contract, limits: Limits) -> Rules:
         not 0 < limits.max_notional_percent <= HIGHEST_NOTIONAL_PERCENT,
         f"max_notional_percent = {limits.max_notional_percent} is not between 0 and {HIGHEST_NOTIONAL_PERCENT:,}.",
     )
+    for what in ("max_leverage_percent", "max_side_percent"):
+        _refuse(
+            not 0 <= getattr(limits, what) <= HIGHEST_NOTIONAL_PERCENT,
+            f"{what} = {getattr(limits, what)} is not between 0 and {HIGHEST_NOTIONAL_PERCENT:,}.",
+        )
     _refuse(
         limits.max_positions * limits.max_notional_percent > HIGHEST_NOTIONAL_PERCENT,
         f"max_positions = {limits.max_positions} times max_notional_percent = {limits.max_notional_percent} is more "
@@ -64,6 +81,22 @@ def rules_for(contract: Contract, limits: Limits) -> Rules:
         not 0 <= limits.max_entry_delay_minutes <= LONGEST_ENTRY_DELAY_MINUTES,
         f"max_entry_delay_minutes = {limits.max_entry_delay_minutes} is not between 0 and "
         f"{LONGEST_ENTRY_DELAY_MINUTES:,}.",
+    )
+    _refuse(
+        not 0 <= limits.trailing_stop_r <= HIGHEST_TRAILING_R,
+        f"trailing_stop_r = {limits.trailing_stop_r} is not between 0 and {HIGHEST_TRAILING_R}.",
+    )
+    _refuse(
+        not 0 <= limits.max_holding_minutes <= LONGEST_HOLDING_MINUTES,
+        f"max_holding_minutes = {limits.max_holding_minutes} is not between 0 and {LONGEST_HOLDING_MINUTES:,}.",
+    )
+    _refuse(
+        not 0 <= contract.bucket <= MOST_BUCKETS,
+        f"{name} is in bucket {contract.bucket} of instruments: a session has {MOST_BUCKETS} at most.",
+    )
+    _refuse(
+        limits.max_bucket_positions > 0 and limits.max_positions >= BUCKET_BASE,
+        f"max_positions = {limits.max_positions} is more than the {BUCKET_BASE - 1} that a bucket can hold.",
     )
     return Rules(
         unit_e8=unit_e8,
@@ -78,6 +111,15 @@ def rules_for(contract: Contract, limits: Limits) -> Rules:
         max_drawdown_ppm=_ppm(limits.max_drawdown_percent, "max_drawdown_percent"),
         cooldown_us=limits.cooldown_minutes * MINUTE_US,
         max_entry_delay_us=limits.max_entry_delay_minutes * MINUTE_US,
+        break_even=int(limits.break_even_after_target),
+        trailing_ppm=_whole(limits.trailing_stop_r * PPM, "trailing_stop_r, in parts per million,"),
+        max_holding_us=limits.max_holding_minutes * MINUTE_US,
+        max_leverage_ppm=_ppm(limits.max_leverage_percent, "max_leverage_percent"),
+        max_side_ppm=_ppm(limits.max_side_percent, "max_side_percent"),
+        max_bucket_positions=limits.max_bucket_positions,
+        max_losses=limits.max_losses_in_a_row,
+        loss_pause_us=limits.loss_pause_minutes * MINUTE_US,
+        bucket_unit=BUCKET_BASE ** (contract.bucket - 1) if contract.bucket and limits.max_bucket_positions else 0,
     )
 
 

@@ -8,24 +8,40 @@ What it assumes, in every mode:
 * Then stop and targets may trade in that very candle. A candle does not say when, so such a fill bears the candle's
   last microsecond; so does the end of an entry that found no open in time. When stop and target both lie inside a
   candle the stop comes first, and the fill is marked ambiguous; a target that the open has already passed is certain,
-  and comes before.
+  and comes before. A stop that a target's fill has moved is met if any of that candle's range lies there, whichever
+  came first: ambiguous, unless the close lies beyond it.
 * Orders fill whole. Stops slip like market orders. Targets fill at their limit, after a gap past it too: whether the
   better open was there for us, a candle does not say. All pay the taker fee, and there is no funding.
 * Instruments that close together move together: first all opens, then what happens inside the candles, then all
-  closes, then all signals, each in the order of the instruments.
+  closes, each in the order of the instruments, then all signals, in the order of their scores.
 
 `advance` is that story once, over plain tuples and lists. `Simulator` steps it, interpreted, for a session; `fold`
 compiles it and runs it over whole tables for a backtest. Prices in ticks, quantities in lots, money in 1e-8 USD.
 """
 
 from collections.abc import Sequence
-from typing import Any, NamedTuple, TypeAlias
+from typing import NamedTuple
 
 import numpy as np
-from numpy.typing import NDArray
 
 from exchange.book import NO_ORDER, NO_ORDERS, Book, Order, changed, market_order, target_between
 from exchange.matching import fee_e8, market_price, stop_reference, stop_touched
+from exchange.rows import (
+    NO_FILL,
+    NO_VERDICT,
+    NOBODY,
+    Candle,
+    Costs,
+    Fill,
+    Rows,
+    Signal,
+    Table,
+    Verdict,
+    candle_of,
+    rules_of,
+    signal_of,
+    table_of,
+)
 from trading.compiled import routine, rule, story
 from trading.model import (
     FLAT,
@@ -44,84 +60,9 @@ from trading.model import (
     State,
     equity_e8,
 )
-from trading.rules.accounting import notional_e8
+from trading.rules.accounting import notional_e8, roll_day
+from trading.rules.guards import refusal
 from trading.step import step
-
-Table: TypeAlias = NDArray[np.int64]
-Rows: TypeAlias = Any  # a Table or a sequence of its tuples: both are rows[row][column]
-
-
-class Candle(NamedTuple):
-    """One closed candle of the futures market; a row of the candle table. All of a run are of one timeframe."""
-
-    instrument: int
-    opened_at: int
-    closed_at: int
-    open: int
-    high: int
-    low: int
-    close: int
-
-
-class Signal(NamedTuple):
-    """One proposal of a strategy; a row of the signal table."""
-
-    instrument: int
-    signal_at: int  # close of its candle
-    known_at: int  # earliest close at which it could be acted on
-    side: int
-    price: int
-    stop_distance: int
-    target_1_distance: int
-    target_2_distance: int
-    target_3_distance: int
-    target_4_distance: int
-    score: int
-
-
-class Costs(NamedTuple):
-    """What the simulated market adds to the venue's fees."""
-
-    slippage_ppm: int
-    latency_us: int  # from an order's sending to its fill; at least 1, less than a candle
-
-
-class Fill(NamedTuple):
-    """One trade of one order; a row of the fill table."""
-
-    at: int
-    instrument: int
-    role: int
-    side: int
-    lots: int
-    price: int
-    fee_e8: int
-    slippage_e8: int  # inside the price already
-    signal_at: int
-    ambiguous: int  # 1: a target lay inside the same candle
-    stop_price: int  # of an entry: the levels that protect it from here; else 0
-    target_price: int
-
-
-class Verdict(NamedTuple):
-    """What became of a signal; a row of the decision table."""
-
-    at: int
-    instrument: int
-    signal_at: int
-    side: int
-    decision: int  # a Decision
-
-
-class Valuation(NamedTuple):
-    """The account at one close; a row of the equity table."""
-
-    at: int
-    equity_e8: int
-
-
-NO_FILL = Fill(0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0)
-NO_VERDICT = Verdict(0, 0, 0, 0, 0)
 
 AT_OPEN, INSIDE, CLOSED = 0, 1, 2  # the stages of a candle; orders trade in the first two
 
@@ -248,17 +189,74 @@ def advance(account: Account, world: World, costs: Costs, candles: Rows, signals
             if world.journaling:
                 world.taken.append((event, intents))
 
-        for row in range(signal_row, signal_end):
-            event = signal_event(signal_of(signals[row]), candle_of(candles[candle_row]))
-            k = event.instrument
-            account = take(account, world, event)
-            world.decisions.append(Verdict(closed_at, k, event.signal_at, event.side, slots[k].decision))
+        if signal_end > signal_row:
+            account = decided(account, world, signals, signal_row, signal_end, candle_of(candles[candle_row]))
 
         equity[closes, 0] = closed_at
         equity[closes, 1] = equity_e8(account)
         entering = entering or signal_end > signal_row
         candle_row, signal_row, closes = candle_end, signal_end, closes + 1
     return account, closes
+
+
+@story
+def decided(account: Account, world: World, signals: Rows, first: int, end: int, candle: Candle) -> Account:
+    """Answer the signals of one close, the best first: where there is no room for all, it is theirs.
+
+    Whoever would have been taken but for those before says who had the last of the room.
+    """
+    before, last_entered = account, NOBODY
+    for row in ranked(signals, first, end):
+        event = signal_event(signal_of(signals[row]), candle)
+        k = event.instrument
+        slot = world.slots[k]
+        account = take(account, world, event)
+        answer = world.slots[k].decision
+        outbid = last_entered != NOBODY and is_no_room(answer) and fits(State(before, slot), event, world.rules[k])
+        lost_to = last_entered if outbid else NOBODY
+        world.decisions.append(Verdict(candle.closed_at, k, event.signal_at, event.side, answer, lost_to))
+        last_entered = k if answer == Decision.ENTERED else last_entered
+    return account
+
+
+@routine
+def ranked(signals: Rows, first: int, end: int) -> list[int]:
+    """The rows from `first` to `end` in the order in which they are decided, whatever order they are given in."""
+    order = [row for row in range(first, end)]  # noqa: C416  # numba makes no list of a range
+    for n in range(1, len(order)):
+        row, place = order[n], n
+        while place > 0 and is_ahead(signal_of(signals[row]), signal_of(signals[order[place - 1]])):
+            order[place] = order[place - 1]
+            place -= 1
+        order[place] = row
+    return order
+
+
+@rule
+def is_ahead(signal: Signal, other: Signal) -> bool:
+    """The higher score; of equals the first instrument, of its signals the older."""
+    if signal.score != other.score:
+        return signal.score > other.score
+    if signal.instrument != other.instrument:
+        return signal.instrument < other.instrument
+    return signal.signal_at < other.signal_at
+
+
+@rule
+def is_no_room(decision: int) -> bool:
+    """Whether a signal was refused for what is held or on its way elsewhere."""
+    return (
+        decision == Decision.MAX_POSITIONS
+        or decision == Decision.CORRELATION
+        or decision == Decision.MARGIN
+        or decision == Decision.EXPOSURE
+    )
+
+
+@routine
+def fits(state: State, event: Event, rules: Rules) -> bool:
+    """Whether a signal would be taken in this state."""
+    return refusal(roll_day(state, event), event, rules) == 0
 
 
 @routine
@@ -363,7 +361,15 @@ def fill_price(role: int, order: Order, candle: Candle, costs: Costs) -> int:
 @rule
 def reference_price(role: int, order: Order, candle: Candle) -> int:
     """Where the market stood when a market order, or a stop that became one, met it."""
-    return stop_reference(order.side, order.price, candle.open) if role == Role.STOP else candle.open
+    if role != Role.STOP:
+        return candle.open
+    return order.price if moved_inside(order, candle) else stop_reference(order.side, order.price, candle.open)
+
+
+@rule
+def moved_inside(order: Order, candle: Candle) -> bool:
+    """Whether an order came to its price inside the candle: the open was before it."""
+    return order.placed_at == candle.closed_at - 1
 
 
 @rule
@@ -373,8 +379,7 @@ def fill_row(event: Event, book: Book, after: Book, candle: Candle, rules: Rules
     slipped = 0
     if event.role < Role.TARGET_1 or event.role > Role.TARGET_4:
         slipped = abs(event.price - reference_price(event.role, order, candle))
-    certain = event.role != Role.STOP or stop_touched(order.side, order.price, candle.open, candle.open)
-    ambiguous = 0 if certain or target_between(book, candle.high, candle.low) == 0 else 1
+    ambiguous = 1 if event.role == Role.STOP and not is_certain(order, book, candle) else 0
     entered = event.role == Role.ENTRY
     return Fill(
         event.at,
@@ -390,6 +395,15 @@ def fill_row(event: Event, book: Book, after: Book, candle: Candle, rules: Rules
         after[Role.STOP.value].price if entered else 0,
         after[Role.TARGET_1.value].price if entered else 0,
     )
+
+
+@rule
+def is_certain(stop: Order, book: Book, candle: Candle) -> bool:
+    """Whether a stop that lies inside the candle was met, and before all else that lies there."""
+    if moved_inside(stop, candle):
+        return stop_touched(stop.side, stop.price, candle.close, candle.close)
+    gapped = stop_touched(stop.side, stop.price, candle.open, candle.open)
+    return gapped or target_between(book, candle.high, candle.low) == 0
 
 
 @rule
@@ -423,32 +437,3 @@ def signal_event(signal: Signal, candle: Candle) -> Event:
         score=signal.score,
         due_at=candle.closed_at - missing * width,
     )
-
-
-@rule
-def candle_of(row: Any) -> Candle:
-    """A row of the candle table."""
-    return Candle(row[0], row[1], row[2], row[3], row[4], row[5], row[6])
-
-
-@rule
-def signal_of(row: Any) -> Signal:
-    """A row of the signal table."""
-    return Signal(row[0], row[1], row[2], row[3], row[4], row[5], row[6], row[7], row[8], row[9], row[10])
-
-
-@rule
-def rules_of(row: Any) -> Rules:
-    """A row of the rules table."""
-    return Rules(row[0], row[1], row[2], row[3], row[4], row[5], row[6], row[7], row[8], row[9], row[10], row[11])
-
-
-@routine
-def table_of(rows: Any, width: int) -> Any:
-    """Tuples as a table of int64, one row each."""
-    table = np.empty((len(rows), width), np.int64)
-    for i in range(len(rows)):
-        row = rows[i]
-        for j in range(width):
-            table[i, j] = row[j]
-    return table

@@ -16,7 +16,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from ops.commands import alerts, backfill, backups, check, compare, exports, universe, venue_check
+from ops.commands import alerts, backfill, backups, check, compare, exports, sweep, universe, venue_check
 from trading.errors import SlipwayError
 
 if TYPE_CHECKING:
@@ -122,6 +122,7 @@ def _parser() -> argparse.ArgumentParser:
     sandbox.set_defaults(command=_sandbox)
 
     check.register(commands, _parameter)
+    sweep.register(commands, _parameter, _moment)
     venue_check.register(commands)
     backups.register(commands)
     backfill.register(commands, _moment)

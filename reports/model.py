@@ -35,7 +35,7 @@ TRADE_SCHEMA = pl.Schema({
     "target_price": NUMBER,  # null: none was set
     "exited_at": MOMENT,
     "exit_price": NUMBER,
-    "exit_reason": TEXT,  # stop | target | end
+    "exit_reason": TEXT,  # stop | target | exit | end
     "gross_pnl_usd": NUMBER,
     "fees_usd": NUMBER,
     "slippage_usd": NUMBER,

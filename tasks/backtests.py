@@ -1,21 +1,24 @@
 """One strategy file over the published candles: simulated, measured, reported, stored."""
 
+import functools
 import json
 import shlex
 import time
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Callable, Iterator, Mapping
 from datetime import UTC, datetime
+from itertools import groupby
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 import polars as pl
 
-from config.settings import ROOT, Settings
+from config.settings import ROOT, Risk, Settings
 from exchange.compiling import compiled, machine_code_in
 from exchange.contracts import MINUTE_US
-from exchange.simulator import Candle, Fill, Verdict, fold
+from exchange.rows import Candle, Fill, Verdict
+from exchange.simulator import fold
 from reports.backtest import write_report
 from reports.model import CANDLE_SCHEMA, BacktestView, intervals_of, metrics_of
 from tasks.market import History, IntTable, load_history
@@ -145,7 +148,7 @@ def run_backtest(
 def simulated(history: History, settings: Settings) -> Run:
     """Fold the decision function over the market, compiled, and turn its numbers into rows."""
     market = history.market
-    engine = compiled(fold, machine_code_in(settings.paths.state))
+    engine = _engine(machine_code_in(settings.paths.state))
     began = time.perf_counter()
     _, fill_table, decisions, equity = engine(
         market.account, np.array(market.rules), market.costs, market.candles, market.signals
@@ -167,6 +170,11 @@ def simulated(history: History, settings: Settings) -> Run:
         decisions=decision_rows(verdicts, history.instruments),
         engine_seconds=engine_seconds,
     )
+
+
+@functools.cache  # whoever simulates many runs loads the machine code once
+def _engine(folder: Path) -> Callable[..., Any]:
+    return compiled(fold, folder)
 
 
 def _refuse_missing_build(build: Path) -> None:
@@ -257,6 +265,7 @@ def assumptions(settings: Settings, max_entry_delay_us: int) -> tuple[str, ...]:
         "No funding is paid or received.",
         basis,
         "A signal is entered at the open of the next candle, never in the candle that it comes from.",
+        "Signals of one close are decided by their scores, the highest first; of equals that of the first instrument.",
         "When a candle reaches both stop and target, the stop comes first.",
         "A stop that the price gaps over fills at the open beyond it.",
         f"Every fill pays the taker fee of {costs.taker_fee_percent} %, and orders fill whole.",
@@ -267,7 +276,56 @@ def assumptions(settings: Settings, max_entry_delay_us: int) -> tuple[str, ...]:
         "Prices are those of spot, to the nearest tick of the perpetual; margin and liquidation are not modelled.",
         sizing,
         limits,
+        *_ways_out(risk),
+        *_portfolio_limits(settings),
         "A trade that the data ends on is valued at the last close, without a cost for closing it.",
+    )
+
+
+def _ways_out(risk: Risk) -> Iterator[str]:
+    """How a trade is left besides its stop and its targets, as far as it is."""
+    if risk.break_even_after_target:
+        yield "Once a target has filled, the stop moves to the entry."
+        yield (
+            "A stop that moves inside a candle fills there if any of the candle's range reaches it, whichever came "
+            "first; such a trade is marked ambiguous."
+        )
+    if risk.trailing_stop_r:
+        yield (
+            f"At each close the stop follows to {risk.trailing_stop_r} times its first distance behind the close, and "
+            "never back."
+        )
+    if risk.max_holding_minutes:
+        yield (
+            f"A trade is left at the open after the first close that is at least {risk.max_holding_minutes} minutes "
+            "after its entry."
+        )
+
+
+def _portfolio_limits(settings: Settings) -> Iterator[str]:
+    """What all positions together are held to, as far as they are."""
+    risk = settings.risk
+    caps = ((risk.max_leverage_percent, "positions together"), (risk.max_side_percent, "positions on one side"))
+    for percent, of in caps:
+        if percent:
+            yield f"All {of} are worth at most {percent} % of equity at their entry; a signal beyond that is refused."
+    if risk.max_bucket_positions:
+        yield (
+            f"At most {risk.max_bucket_positions} positions on one side are held of instruments in one bucket "
+            f"({_buckets(settings)})."
+        )
+    if risk.max_losses_in_a_row:
+        yield (
+            f"No entries for {risk.loss_pause_minutes} minutes each time that {risk.max_losses_in_a_row} trades in a "
+            "row have lost."
+        )
+
+
+def _buckets(settings: Settings) -> str:
+    named = sorted((each.bucket, name) for name, each in settings.instruments.items() if each.bucket)
+    return "; ".join(
+        f"{bucket}: {', '.join(name for _, name in members)}"
+        for bucket, members in groupby(named, lambda pair: pair[0])
     )
 
 

@@ -14,12 +14,21 @@ from config.settings import ROOT, Settings
 from exchange.compiling import sources_hash
 
 TRADED = {"instruments", "costs", "risk", "strategy"}  # settings that change a decision; paths and alerts don't
+# Limits that earlier versions did not have: while they are off, what was decided before has the same name.
+ADDED_LIMITS = {
+    "break_even_after_target", "trailing_stop_r", "max_holding_minutes", "max_leverage_percent", "max_side_percent",
+    "max_bucket_positions", "max_losses_in_a_row", "loss_pause_minutes",
+}  # fmt: skip
 ROWS_ARE_MADE_BY = ("tasks/backtests.py", "tasks/results.py")  # of what the engine counted
 
 
 def settings_hash(settings: Settings) -> str:
     """Hash of all settings that can change a decision."""
-    return text_hash(json.dumps(settings.model_dump(mode="json", include=TRADED), sort_keys=True))
+    off: dict[str, set[str] | dict[str, set[str]]] = {
+        "risk": {name for name in ADDED_LIMITS if not getattr(settings.risk, name)},
+        "instruments": {name: {"bucket"} for name, each in settings.instruments.items() if not each.bucket},
+    }
+    return text_hash(json.dumps(settings.model_dump(mode="json", include=TRADED, exclude=off), sort_keys=True))
 
 
 def text_hash(*texts: str) -> str:

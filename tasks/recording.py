@@ -7,12 +7,16 @@ journal can be replayed without any other source, and what follows can be compar
 from collections.abc import Iterable, Iterator, Sequence
 from typing import NamedTuple
 
-from exchange.simulator import Candle, Fill, Moment, Signal, Verdict
+from exchange.rows import NOBODY, Candle, Fill, Signal, Verdict
+from exchange.simulator import Moment
 from ops.journal import Entry, Kind, Row, canonical
 from trading.errors import TradingHalted
 from trading.model import Decision, Event, EventKind, Intent, IntentKind, Role, client_order_id
 
 REPLAYED = (Kind.EVENT, Kind.INTENT, Kind.DECISION, Kind.SNAPSHOT)  # a close's rows; the snapshot is its last
+
+# Fields that versions before did not know. While they are 0, a journal of then replays to the same rows.
+ADDED = {"long_buckets", "short_buckets", "paused_until"}
 
 
 class Identity(NamedTuple):
@@ -36,15 +40,16 @@ def entries_of(
 ) -> tuple[Entry, ...]:
     """The rows of one close: its candles, then each event with its intents and decision, then the account."""
     entries = [_candle_entry(candle, identity) for candle in candles]
-    fills, answers = iter(moment.fills), iter(zip(signals, moment.decisions, strict=True))
+    assert len(signals) == len(moment.decisions), "a signal without an answer"
+    fills, verdicts = iter(moment.fills), iter(moment.decisions)
+    told = {(signal.instrument, signal.signal_at): signal for signal in signals}
     for event, intents in moment.taken:
         decision: list[Entry] = []
         if event.kind == EventKind.FILL:
             entries.append(_fill_entry(next(fills), identity))
         elif event.kind == EventKind.SIGNAL:
-            signal, verdict = next(answers)
-            entries.append(_signal_entry(signal, event.at, identity))
-            decision.append(_decision_entry(verdict, identity))
+            entries.append(_signal_entry(told[event.instrument, event.signal_at], event.at, identity))
+            decision.append(_decision_entry(next(verdicts), identity))
         elif event.kind != EventKind.CANDLE:
             entries.append(_event_entry(event, identity))
         entries += [_intent_entry(intent, event.at, identity) for intent in intents.items[: intents.number]]
@@ -153,11 +158,13 @@ def _decision_entry(verdict: Verdict, identity: Identity) -> Entry:
         "strategy": identity.strategy,
         "hash": identity.hash,
     }
+    if verdict.lost_to != NOBODY:
+        payload["lost_to"] = identity.instruments[verdict.lost_to]
     return Entry(Kind.DECISION, verdict.at, name, f"decision:{name}:{verdict.signal_at}", payload)
 
 
 def _snapshot_entry(at: int, moment: Moment) -> Entry:
-    return Entry(Kind.SNAPSHOT, at, "", f"snapshot:{at}", moment.account._asdict())
+    return Entry(Kind.SNAPSHOT, at, "", f"snapshot:{at}", _as_ever(moment.account._asdict()))
 
 
 def _recorded_close(rows: Sequence[Row], number: dict[str, int]) -> RecordedClose:
@@ -170,6 +177,11 @@ def _recorded_close(rows: Sequence[Row], number: dict[str, int]) -> RecordedClos
         elif event == "signal":
             signals.append(Signal(instrument=number[row.instrument], **values))
     return RecordedClose(tuple(candles), tuple(signals), tuple(rows))
+
+
+def _as_ever(values: dict[str, int]) -> dict[str, int]:
+    """`values` as versions wrote them that did not know all of it: what they lacked is left out while it is 0."""
+    return {name: value for name, value in values.items() if value or name not in ADDED}
 
 
 def _without(values: dict[str, int], *names: str) -> dict[str, int]:

@@ -6,7 +6,7 @@ from decimal import Decimal
 import polars as pl
 
 from config.settings import Instrument
-from exchange.simulator import Fill, Verdict
+from exchange.rows import NOBODY, Fill, Verdict
 from reports.model import EQUITY_SCHEMA, MOMENT, TEXT, TRADE_SCHEMA, ZONE_SCHEMA
 from tasks.market import IntTable
 from trading.ledger import Trade
@@ -30,7 +30,7 @@ FILL_SCHEMA = pl.Schema({
     "slippage_usd": pl.Decimal(18, 8),  # inside the price already
     "ambiguous": pl.Boolean(),
 })  # fmt: skip
-DECISION_SCHEMA = pl.Schema({"at": MOMENT, "instrument": TEXT, "side": TEXT, "decision": TEXT})
+DECISION_SCHEMA = pl.Schema({"at": MOMENT, "instrument": TEXT, "side": TEXT, "decision": TEXT, "lost_to": TEXT})
 
 
 def trade_rows(
@@ -104,7 +104,13 @@ def settled(decisions: Iterable[Verdict], fills: Iterable[Fill], expired_before:
 def decision_rows(decisions: Iterable[Verdict], names: Sequence[str]) -> pl.DataFrame:
     """What became of each signal, in the columns of `DECISION_SCHEMA`."""
     rows = [
-        (verdict.at, names[verdict.instrument], SIDES[verdict.side], Decision(verdict.decision).name.lower())
+        (
+            verdict.at,
+            names[verdict.instrument],
+            SIDES[verdict.side],
+            Decision(verdict.decision).name.lower(),
+            None if verdict.lost_to == NOBODY else names[verdict.lost_to],
+        )
         for verdict in decisions
     ]
     return pl.DataFrame(rows, schema=_integers_for_moments(DECISION_SCHEMA), orient="row").cast(DECISION_SCHEMA)

@@ -16,7 +16,7 @@ class ExitReason(StrEnum):
 
     STOP = "stop"
     TARGET = "target"
-    EXIT = "exit"  # an order of ours: a person's word, or a stop that the venue does not hold
+    EXIT = "exit"  # an order of ours: a person's word, its time is over, or a stop that the venue does not hold
     END = "end"  # it has not: the data ends here
 
 

@@ -15,6 +15,7 @@ from typing import NamedTuple
 
 from trading.compiled import rule
 
+BUCKET_BASE = 64  # positions in a bucket are one digit of a number: 63 at most, and ten buckets in 64 bits
 E8 = 100_000_000
 PPM = 1_000_000
 DAY_US = 86_400_000_000
@@ -104,6 +105,7 @@ class Decision(IntEnum):
     CORRELATION = 16
     INSTRUMENT_STATE = 17
     EXPIRED = 18  # no candle closed in time to decide it, or none opened in time for its entry
+    LOSS_STREAK = 19  # a pause after so many losses in a row
 
 
 class Event(NamedTuple):
@@ -185,6 +187,9 @@ class Account(NamedTuple):
     open_positions: int  # held, or on their way: what is in flight counts (I10)
     long_notional_e8: int  # held, at entry prices, and on its way, at the signal's
     short_notional_e8: int
+    long_buckets: int = 0  # positions in each bucket, held or on their way: one number, see `Rules.bucket_unit`
+    short_buckets: int = 0
+    paused_until: int = 0  # after a streak of losses
 
 
 class Slot(NamedTuple):
@@ -209,6 +214,7 @@ class Slot(NamedTuple):
     target_3_distance: int
     target_4_distance: int
     stop_price: int
+    secured_price: int  # where the stop was moved to since; from there it never goes back; 0: it was not moved
     stop_lots: int
     target_1_lots: int
     target_2_lots: int
@@ -242,6 +248,15 @@ class Rules(NamedTuple):
     max_drawdown_ppm: int  # of peak equity; entries stop until a person resumes
     cooldown_us: int  # after an exit, per instrument
     max_entry_delay_us: int = 0  # from a signal's `due_at` to the open that its entry takes; 0: over no gap
+    break_even: int = 0  # 1: once a target has filled, the stop moves to the entry
+    trailing_ppm: int = 0  # of the stop's distance: how far behind each close the stop follows; 0: it stays
+    max_holding_us: int = 0  # from the first fill to the close at which the trade is left; 0: as long as it takes
+    max_leverage_ppm: int = 0  # of equity, for all positions together; 0: no limit, as in the next three
+    max_side_ppm: int = 0  # of equity, for all positions on one side
+    max_bucket_positions: int = 0  # on one side, of the instruments in one bucket
+    max_losses: int = 0  # in a row; then entries pause
+    loss_pause_us: int = 0
+    bucket_unit: int = 0  # 1, 64, 64**2 …: what one position adds to the account's counts of its bucket; 0: in none
 
 
 FLAT = Slot(*(0,) * len(Slot._fields))

@@ -7,6 +7,7 @@ from trading.rules.entries import enter
 from trading.rules.exits import finish, leave, protect, withdraw
 from trading.rules.guards import obey, watch_limits
 from trading.rules.orders import orders_for
+from trading.rules.stops import break_even, trail
 
 
 @rule
@@ -34,7 +35,9 @@ def step(state: State, event: Event, rules: Rules) -> tuple[State, Intents]:
 
     # What should be: first for the position that is held, then for a new one.
     state = protect(state, event, rules)
-    state = leave(state, event)
+    state = break_even(state, event, rules)
+    state = trail(state, event, rules)
+    state = leave(state, event, rules)
     state = withdraw(state, event)
     state = finish(state, event, rules)
     state = enter(state, event, rules)

@@ -41,7 +41,9 @@ _TABLES = {
         fee_usd decimal(18, 8), slippage_usd decimal(18, 8), ambiguous boolean
     """,
     "equity": "run_id varchar, measured_at timestamptz, equity_usd double, drawdown_percent double",
-    "decisions": "run_id varchar, instrument varchar, decided_at timestamptz, side varchar, decision varchar",
+    "decisions": """
+        run_id varchar, instrument varchar, decided_at timestamptz, side varchar, decision varchar, lost_to varchar
+    """,
 }
 CREATE = tuple(f"create table if not exists marts.{table} ({columns})" for table, columns in _TABLES.items())
 # What a frame calls `at`: DuckDB keeps that word for time travel, nobody could select it without quotes.

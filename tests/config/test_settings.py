@@ -53,6 +53,25 @@ def test_i23_contradictory_limits_are_refused_with_both_names_and_values(profile
         load_settings("paper")
 
 
+@pytest.mark.parametrize(
+    ("old", "new", "words"),
+    [
+        ('max_leverage_percent = "0"', 'max_leverage_percent = "99"',
+         r"risk\.max_notional_percent = 100 exceeds risk\.max_leverage_percent = 99"),
+        ('max_side_percent = "0"', 'max_side_percent = "99"',
+         r"risk\.max_notional_percent = 100 exceeds risk\.max_side_percent = 99"),
+        ("max_losses_in_a_row = 0", "max_losses_in_a_row = 3",
+         r"risk\.max_losses_in_a_row = 3 and risk\.loss_pause_minutes = 0"),
+        ("max_bucket_positions = 0", "max_bucket_positions = 1",
+         r"risk\.max_bucket_positions = 1 limits nothing: no instrument"),
+    ],
+)  # fmt: skip
+def test_i23_limits_of_all_positions_that_contradict_another_are_refused(profiles, old, new, words):
+    spoil(profiles, old, new)
+    with pytest.raises(SetupFailed, match=words):
+        load_settings("paper")
+
+
 @pytest.mark.parametrize("value", ['"0"', '"-1"', '"nan"', '"Infinity"', '"many"'])
 def test_a_limit_that_is_not_a_positive_number_is_refused(profiles, value):
     spoil(profiles, 'max_daily_loss_percent = "5"', f"max_daily_loss_percent = {value}")

@@ -9,7 +9,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from exchange.compiling import ROOT, compiled
-from exchange.simulator import Candle, Costs, Fill, Signal, Simulator, Valuation, Verdict, fold
+from exchange.rows import NOBODY, Candle, Costs, Fill, Signal, Valuation, Verdict
+from exchange.simulator import Simulator, fold
 from trading.model import E8, PPM, Account, Decision, Role, Rules, equity_e8, opening
 
 # One worker compiles, in about 20 s, as it imports Great Expectations: such tests are the group `heavy`.
@@ -101,6 +102,15 @@ def markets(draw: st.DrawFn, most: int = 40) -> Market:
             minimum_lots=draw(st.sampled_from([1, 1, 30])),
             cooldown_us=draw(st.sampled_from([0, 1, 2 * BAR_US])),
             max_entry_delay_us=draw(st.sampled_from([0, BAR_US // 2, BAR_US, 10 * BAR_US])),
+            break_even=draw(st.sampled_from([0, 1])),
+            trailing_ppm=draw(st.sampled_from([0, 0, 500_000, 1_234_567])),
+            max_holding_us=draw(st.sampled_from([0, 0, 1, 3 * BAR_US])),
+            max_leverage_ppm=draw(st.sampled_from([0, 0, PPM, 3 * PPM])),
+            max_side_ppm=draw(st.sampled_from([0, 0, PPM, 3 * PPM])),
+            max_bucket_positions=draw(st.sampled_from([0, 1])),
+            bucket_unit=draw(st.sampled_from([0, 1, 64])),
+            max_losses=draw(st.sampled_from([0, 0, 1, 2])),
+            loss_pause_us=draw(st.sampled_from([1, 5 * BAR_US])),
         )
         for _ in range(count)
     ]
@@ -139,7 +149,10 @@ def signals_from(draw: st.DrawFn, candle: Candle) -> Signal:
     targets = [draw(st.sampled_from([0, 1, 10, 20, 40, 1100])) * candle.close // 1000 for _ in range(4)]
     late = draw(st.sampled_from([0, 0, 0, 1, BAR_US]))
     side = draw(st.sampled_from([1, -1]))
-    return Signal(candle.instrument, candle.closed_at, candle.closed_at + late, side, candle.close, stop, *targets, 7)
+    score = draw(st.sampled_from([-1, 7, 7, PPM]))
+    return Signal(
+        candle.instrument, candle.closed_at, candle.closed_at + late, side, candle.close, stop, *targets, score
+    )
 
 
 def random_market(seed: int, bars: int) -> Market:
@@ -158,7 +171,9 @@ def random_market(seed: int, bars: int) -> Market:
                 stop = 1 + int(close * 0.01)
                 targets = [stop * n if n <= chance.integers(1, 5) else 0 for n in range(1, 5)]
                 at = opened_at + BAR_US
-                signals.append(Signal(k, at, at, int(chance.choice([1, -1])), close, stop, *targets, 0))
+                signals.append(
+                    Signal(k, at, at, int(chance.choice([1, -1])), close, stop, *targets, int(chance.integers(3)))
+                )
     return Market([RULES] * 3, Costs(100, 250_000), candles, signals)
 
 
@@ -177,6 +192,28 @@ def extreme_market(seed: int) -> Market:
         price, at = close, opened_at + BAR_US
         signals.append(Signal(0, at, at, int(chance.choice([1, -1])), close, 500_000, 300_000, 600_000, 0, 0, 0))
     return Market([rules], Costs(0, 1), candles, signals, cash_e8=10**9 * E8)
+
+
+@pytest.mark.parametrize("seed", range(2))
+def test_a_long_market_with_every_way_out_is_the_same_to_the_byte(engine, seed):
+    rules = RULES._replace(max_drawdown_ppm=PPM, break_even=1, trailing_ppm=2 * PPM, max_holding_us=2 * BAR_US)
+    market = random_market(seed, 600)._replace(rules=[rules] * 3)
+    ours = folded(engine, market)
+    assert ours.as_bytes() == stepped(market).as_bytes()
+    assert {fill.role for fill in ours.fills} >= {Role.ENTRY, Role.STOP, Role.TARGET_1, Role.EXIT}
+
+
+def test_a_long_market_under_every_limit_is_the_same_to_the_byte(engine):
+    limits = {"max_positions": 3, "max_daily_loss_ppm": PPM, "max_drawdown_ppm": PPM, "max_losses": 3}
+    caps = {"max_leverage_ppm": 2 * PPM, "max_side_ppm": PPM, "loss_pause_us": 5 * BAR_US, "max_bucket_positions": 1}
+    one = RULES._replace(**limits, **caps)
+    market = random_market(3, 900)._replace(rules=[one._replace(bucket_unit=unit) for unit in (1, 1, 64)])
+    ours = folded(engine, market)
+    assert ours.as_bytes() == stepped(market).as_bytes()
+    assert {verdict.lost_to for verdict in ours.decisions} == {NOBODY, 0, 1, 2}
+    assert {Decision.LOSS_STREAK, Decision.CORRELATION, Decision.MARGIN, Decision.EXPOSURE} <= {
+        verdict.decision for verdict in ours.decisions
+    }
 
 
 @examples(40)

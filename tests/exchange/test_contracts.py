@@ -29,8 +29,34 @@ def test_a_contract_and_limits_in_the_cores_units():
     )
 
 
+def test_the_ways_out_in_the_cores_units():
+    limits = LIMITS._replace(break_even_after_target=True, trailing_stop_r=Decimal("1.5"), max_holding_minutes=90)
+    rules = rules_for(BTC, limits)
+    assert (rules.break_even, rules.trailing_ppm, rules.max_holding_us) == (1, 1_500_000, 5_400_000_000)
+
+
 def test_an_entry_waits_as_long_as_the_limits_say():
     assert rules_for(BTC, LIMITS._replace(max_entry_delay_minutes=20)).max_entry_delay_us == 1_200_000_000
+
+
+def test_the_limits_of_all_positions_in_the_cores_units():
+    limits = LIMITS._replace(
+        max_leverage_percent=Decimal(300), max_side_percent=Decimal(150), max_bucket_positions=2,
+        max_losses_in_a_row=3, loss_pause_minutes=60,
+    )  # fmt: skip
+    rules = rules_for(BTC._replace(bucket=2), limits)
+    assert (rules.max_leverage_ppm, rules.max_side_ppm) == (3_000_000, 1_500_000)
+    assert (rules.max_bucket_positions, rules.bucket_unit) == (2, 64)
+    assert (rules.max_losses, rules.loss_pause_us) == (3, 3_600_000_000)
+    assert rules_for(BTC, limits).bucket_unit == rules_for(BTC._replace(bucket=2), LIMITS).bucket_unit == 0
+
+
+def test_more_buckets_or_positions_than_can_be_counted_are_refused():
+    with pytest.raises(InputUnusable, match="BTC/USD is in bucket 11 of instruments: a session has 10 at most"):
+        rules_for(BTC._replace(bucket=11), LIMITS)
+    many = LIMITS._replace(max_positions=64, max_notional_percent=Decimal(10), max_bucket_positions=1)
+    with pytest.raises(InputUnusable, match="max_positions = 64 is more than the 63 that a bucket can hold"):
+        rules_for(BTC, many)
 
 
 def test_a_maker_rebate_is_a_negative_fee():
@@ -62,6 +88,14 @@ def test_a_contract_that_the_core_cannot_hold_is_refused_by_name(contract, words
         (LIMITS._replace(max_entry_delay_minutes=-1), "max_entry_delay_minutes = -1 is not between 0 and 1,440"),
         (LIMITS._replace(max_entry_delay_minutes=1_441), "max_entry_delay_minutes = 1441"),
         (LIMITS._replace(risk_per_trade_percent=Decimal("0.33333")), "risk_per_trade_percent"),
+        (LIMITS._replace(trailing_stop_r=Decimal(-1)), "trailing_stop_r = -1 is not between 0 and 100"),
+        (LIMITS._replace(trailing_stop_r=Decimal("0.0000001")), "trailing_stop_r, in parts per million, is"),
+        (
+            LIMITS._replace(max_leverage_percent=Decimal(4_001)),
+            "max_leverage_percent = 4001 is not between 0 and 4,000",
+        ),
+        (LIMITS._replace(max_side_percent=Decimal(-1)), "max_side_percent = -1 is not between 0"),
+        (LIMITS._replace(max_holding_minutes=-1), "max_holding_minutes = -1 is not between 0 and 525,600"),
     ],
 )
 def test_limits_that_the_core_cannot_hold_are_refused_by_name(limits, words):

@@ -10,7 +10,8 @@ from doses import examples
 from hypothesis import given
 from hypothesis import strategies as st
 
-from exchange.simulator import Candle, Costs, Fill, Moment, Signal, Simulator
+from exchange.rows import Candle, Costs, Fill, Signal
+from exchange.simulator import Moment, Simulator
 from trading.model import E8, PPM, Command, Decision, EventKind, Phase, Role, Rules, equity_e8, opening
 
 BAR_US = 3_600_000_000

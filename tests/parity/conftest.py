@@ -5,7 +5,7 @@ from collections.abc import Callable
 import numpy as np
 import pytest
 
-from exchange.simulator import Costs
+from exchange.rows import Costs
 from ops.journal import JournalReader
 from tasks.market import Market
 from tasks.recording import REPLAYED, Identity, row_projection

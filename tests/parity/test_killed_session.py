@@ -20,7 +20,8 @@ SESSION = """
 import sys
 from pathlib import Path
 import numpy as np
-from exchange.simulator import Costs, Simulator
+from exchange.rows import Costs
+from exchange.simulator import Simulator
 from ops.clock import SteppedClock
 from ops.journal import Journal
 from tasks.market import Market

@@ -13,7 +13,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from exchange.compiling import ROOT, compiled
-from exchange.simulator import Fill, Simulator, Verdict, fold
+from exchange.rows import Fill, Verdict
+from exchange.simulator import Simulator, fold
 from ops.clock import SteppedClock
 from ops.journal import Journal, Kind, Row
 from tasks.market import Market

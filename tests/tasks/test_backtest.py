@@ -3,6 +3,7 @@
 import subprocess
 import sys
 from datetime import UTC, datetime, timedelta
+from decimal import Decimal
 
 import duckdb
 import pytest
@@ -130,6 +131,23 @@ def test_the_report_says_what_is_assumed_and_how_to_repeat_it(settings, strategy
 )
 def test_what_is_assumed_of_missing_candles_is_what_the_settings_say(settings, delay_us, said):
     assert [sentence.startswith(said) for sentence in assumptions(settings, delay_us)].count(True) == 1
+
+
+@pytest.mark.parametrize(
+    ("limit", "said"),
+    [
+        ({"break_even_after_target": True}, "Once a target has filled, the stop moves to the entry."),
+        ({"trailing_stop_r": Decimal("1.5")}, "At each close the stop follows to 1.5 times its first distance"),
+        ({"max_leverage_percent": Decimal(300)}, "All positions together are worth at most 300 % of equity"),
+        ({"max_side_percent": Decimal(150)}, "All positions on one side are worth at most 150 % of equity"),
+        ({"max_bucket_positions": 2}, "At most 2 positions on one side are held of instruments in one bucket"),
+        ({"max_losses_in_a_row": 3, "loss_pause_minutes": 60}, "No entries for 60 minutes each time that 3 trades"),
+        ({"max_holding_minutes": 90}, "A trade is left at the open after the first close that is at least 90 minutes"),
+    ],
+)
+def test_a_limit_is_an_assumption_only_while_it_is_on(settings, limit, said):
+    on = settings.model_copy(update={"risk": settings.risk.model_copy(update=limit)})
+    assert [any(said in line for line in assumptions(each, 0)) for each in (settings, on)] == [False, True]
 
 
 def test_the_page_for_prefect_has_the_picture_in_it(settings, strategy):

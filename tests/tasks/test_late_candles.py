@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from config.settings import Settings
-from exchange.simulator import Candle, Signal
+from exchange.rows import Candle, Signal
 from ops.clock import as_datetime
 from ops.journal import JournalReader, Kind
 from tasks.market import Market

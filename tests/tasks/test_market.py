@@ -8,10 +8,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from config.settings import Instrument
-from exchange.simulator import Candle, Signal
+from config.settings import Instrument, load_settings
+from exchange.rows import Candle, Signal
 from tasks import market
-from tasks.market import DISTANCES, candle_table, load_history, signal_table
+from tasks.market import DISTANCES, candle_table, load_history, rules_of, signal_table
 from trading.errors import InputUnusable, SetupFailed
 from warehouse.strategies.loading import load_strategy
 
@@ -153,3 +153,15 @@ def test_without_candles_or_a_publication_there_is_nothing_to_trade_on(settings)
     settings.paths.published.unlink()
     with pytest.raises(SetupFailed, match="no published warehouse"):
         load_history(settings, strategy)
+
+
+def test_a_bucket_has_one_number_whatever_is_traded():
+    settings = load_settings()
+    named = {"BTC/USD": "majors", "ETH/USD": "majors", "SOL/USD": "alts", "XRP/USD": ""}
+    spec = settings.instruments["BTC/USD"]
+    specs = {name: spec.model_copy(update={"bucket": bucket}) for name, bucket in named.items()}
+    risk = settings.risk.model_copy(update={"max_bucket_positions": 1})
+    bucketed = settings.model_copy(update={"instruments": specs, "risk": risk})
+    units = [rules_of(bucketed, name, each).bucket_unit for name, each in specs.items()]
+    assert units == [64, 64, 1, 0]
+    assert rules_of(settings, "BTC/USD", spec).bucket_unit == 0

@@ -32,6 +32,17 @@ def test_only_what_changes_a_decision_changes_the_settings_hash(monkeypatch, tmp
     assert settings_hash(before.model_copy(update={"costs": cheaper})) != settings_hash(before)
 
 
+def test_a_limit_that_is_off_leaves_the_settings_hash_as_it_was_before_there_was_one(monkeypatch):
+    with_it = load_settings()
+    monkeypatch.setattr(tasks.provenance, "ADDED_LIMITS", set())
+    known_from_the_start = settings_hash(with_it)
+    monkeypatch.undo()
+    off = settings_hash(with_it)
+    assert off != known_from_the_start
+    on = with_it.risk.model_copy(update={"max_holding_minutes": 60})
+    assert settings_hash(with_it.model_copy(update={"risk": on})) != off
+
+
 def test_a_checkout_without_git_has_the_version_of_the_package(monkeypatch, tmp_path):
     monkeypatch.setattr(tasks.provenance, "ROOT", tmp_path)
     code_version.cache_clear()

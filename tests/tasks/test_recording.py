@@ -4,7 +4,8 @@ import json
 
 import pytest
 
-from exchange.simulator import Candle, Costs, Signal, Simulator
+from exchange.rows import Candle, Costs, Signal
+from exchange.simulator import Simulator
 from ops.clock import SteppedClock
 from ops.journal import Entry, Journal, Kind
 from tasks.recording import Identity, closes_of, entries_of, entry_projection, first_difference
@@ -48,6 +49,37 @@ def test_a_signal_its_intent_and_its_decision(simulator):
     )  # fmt: skip
     assert snapshot[:4] == (Kind.SNAPSHOT, BAR, "", f"snapshot:{BAR}")
     assert snapshot.payload["cash_e8"] == 100_000 * 10**8
+
+
+def test_while_what_later_versions_added_is_off_a_snapshot_is_what_it_always_was(simulator):
+    """A journal of before replays to its very rows."""
+    *_, snapshot = entries(simulator, FIRST, LONG)
+    assert set(snapshot.payload) == {
+        "cash_e8", "unrealized_e8", "transferred_e8", "peak_e8", "day", "day_start_e8", "day_low_e8",
+        "losses_in_a_row", "halted", "open_positions", "long_notional_e8", "short_notional_e8",
+    }  # fmt: skip
+
+
+def test_what_is_on_is_in_the_snapshot():
+    rules = RULES._replace(max_bucket_positions=1, bucket_unit=64)
+    bucketed = Simulator([rules], Costs(slippage_ppm=0, latency_us=250_000), opening(100_000 * 10**8))
+    *_, snapshot = entries(bucketed, FIRST, LONG)
+    assert snapshot.payload["long_buckets"] == 64
+    assert "paused_until" not in snapshot.payload
+
+
+def test_who_lost_to_whom_is_in_the_journal_and_comes_after():
+    two = Identity("signals_test", "f" * 64, ("BTC/USD", "ETH/USD"))
+    narrow = Simulator([RULES._replace(max_positions=1)] * 2, Costs(0, 250_000), opening(100_000 * 10**8))
+    signals = (LONG, LONG._replace(instrument=1, score=2 * PPM))
+    candles = (FIRST, FIRST._replace(instrument=1))
+    rows = entries_of(candles, signals, narrow.advance(candles, signals), two)
+    told = [
+        (row.instrument, row.payload["decision"], row.payload.get("lost_to"))
+        for row in rows
+        if row.kind == Kind.DECISION
+    ]
+    assert told == [("ETH/USD", "entered", None), ("BTC/USD", "max_positions", "ETH/USD")]
 
 
 def test_a_fill_comes_before_the_orders_that_protect_it(simulator):

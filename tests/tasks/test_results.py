@@ -8,7 +8,7 @@ import polars as pl
 import pytest
 
 from config.settings import Instrument
-from exchange.simulator import Fill, Verdict
+from exchange.rows import Fill, Verdict
 from reports.model import EQUITY_SCHEMA, TRADE_SCHEMA, ZONE_SCHEMA
 from tasks.results import (
     DECISION_SCHEMA,
@@ -107,7 +107,12 @@ def test_equity_and_its_drawdown():
 
 def test_decisions_are_words():
     (row,) = decision_rows([Verdict(900_000_000, 0, 1, -1, Decision.DAILY_LOSS)], ["BTC/USD"]).iter_rows()
-    assert row[1:] == ("BTC/USD", "short", "daily_loss")
+    assert row[1:] == ("BTC/USD", "short", "daily_loss", None)
+
+
+def test_who_lost_to_whom_is_said_by_name():
+    (row,) = decision_rows([Verdict(1, 0, 1, 1, Decision.MAX_POSITIONS, 1)], ["BTC/USD", "ETH/USD"]).iter_rows()
+    assert row[1:] == ("BTC/USD", "long", "max_positions", "ETH/USD")
 
 
 def test_an_entry_that_never_filled_has_expired_unless_it_still_waits():

@@ -14,6 +14,7 @@ from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
 from trading.model import (
+    BUCKET_BASE,
     DAY_US,
     E8,
     FLAT,
@@ -42,6 +43,30 @@ RULES = (
     Rules(E8 // 100, 1, 10_000, 500, 200, 10_000, 5 * PPM, 2, PPM // 2, PPM // 2, 5),
     Rules(E8 // 7, 3, 50, 500, 200, 20_000, 5 * PPM, 2, PPM // 2, PPM // 2, 0),
 )
+
+
+def both(limits: dict[str, int]) -> tuple[Rules, ...]:
+    """Both instruments, under these limits too."""
+    return tuple(rules._replace(**limits) for rules in RULES)
+
+
+WAYS_OUT = {
+    "break_even": st.sampled_from([0, 1]),
+    "trailing_ppm": st.sampled_from([0, 1, 700_000, 3_000_000]),
+    "max_holding_us": st.sampled_from([0, 1, DAY_US]),
+}
+ANY_WAY_OUT = st.fixed_dictionaries(WAYS_OUT).map(both)
+ANY_RULES = st.fixed_dictionaries(
+    {
+        **WAYS_OUT,
+        "max_leverage_ppm": st.sampled_from([0, PPM, 6 * PPM]),
+        "max_side_ppm": st.sampled_from([0, PPM, 6 * PPM]),
+        "max_bucket_positions": st.sampled_from([0, 1]),
+        "bucket_unit": st.sampled_from([0, 1, BUCKET_BASE]),
+        "max_losses": st.sampled_from([0, 1, 2]),
+        "loss_pause_us": st.sampled_from([1, DAY_US]),
+    }
+).map(both)
 
 
 class Happening(NamedTuple):
@@ -169,23 +194,23 @@ def slow_equity(events: list[Event]) -> Decimal:
     return money + held[0] * last[0] + held[1] * last[1]
 
 
-@given(story=STORIES)
-def test_equity_is_the_money_that_came_and_went_and_what_is_held(story):
-    session = Session().live(story)
+@given(story=STORIES, rules=ANY_RULES)
+def test_equity_is_the_money_that_came_and_went_and_what_is_held(story, rules):
+    session = Session(rules=rules).live(story)
     assert usd(equity_e8(session.account)) == slow_equity(session.events)
 
 
-@given(story=STORIES)
-def test_once_flat_equity_is_cash(story):
-    session = Session().live(story)
+@given(story=STORIES, rules=ANY_RULES)
+def test_once_flat_equity_is_cash(story, rules):
+    session = Session(rules=rules).live(story)
     assume(session.held == [0, 0])
     assert session.account.unrealized_e8 == 0
     assert usd(session.account.cash_e8) == slow_equity(session.events)
 
 
-@given(story=STORIES)
-def test_the_accounts_totals_are_the_sums_over_its_slots(story):
-    session = Session()
+@given(story=STORIES, rules=ANY_RULES)
+def test_the_accounts_totals_are_the_sums_over_its_slots(story, rules):
+    session = Session(rules=rules)
     for happening in story:
         session.live([happening])
         account, slots = session.account, session.slots
@@ -198,11 +223,36 @@ def test_the_accounts_totals_are_the_sums_over_its_slots(story):
         assert account.long_notional_e8 == sum(notional for side, notional in exposures if side > 0)
         assert account.short_notional_e8 == sum(notional for side, notional in exposures if side < 0)
         assert account.day_low_e8 <= equity_e8(account) <= account.peak_e8
+        in_trade = [(slot.side, one.bucket_unit) for slot, one in zip(slots, rules, strict=True) if slot.phase]
+        assert account.long_buckets == sum(unit for side, unit in in_trade if side > 0)
+        assert account.short_buckets == sum(unit for side, unit in in_trade if side < 0)
 
 
-@given(story=STORIES)
-def test_the_slot_knows_what_is_held_and_what_rests(story):
-    session = Session()
+@given(story=STORIES, rules=ANY_RULES)
+def test_no_entry_goes_beyond_a_cap_i22(story, rules):
+    """At the signal's price; what it fills at, and what the market makes of it, no guard can know before."""
+    session = Session(rules=rules)
+    for happening in story:
+        entries = [slot.signal_at for slot in session.slots]
+        session.live([happening])
+        account, k = session.account, happening.instrument
+        slot, limits = session.slots[k], rules[k]
+        if slot.signal_at == entries[k] or slot.phase != Phase.ENTERING:
+            continue
+        both_sides = (account.long_notional_e8, account.short_notional_e8)
+        for worth, cap in (
+            (sum(both_sides), limits.max_leverage_ppm),
+            (both_sides[slot.side < 0], limits.max_side_ppm),
+        ):
+            assert cap == 0 or worth * PPM <= equity_e8(account) * cap
+        buckets = account.long_buckets if slot.side > 0 else account.short_buckets
+        if limits.max_bucket_positions and limits.bucket_unit:
+            assert buckets // limits.bucket_unit % BUCKET_BASE <= limits.max_bucket_positions
+
+
+@given(story=STORIES, rules=ANY_RULES)
+def test_the_slot_knows_what_is_held_and_what_rests(story, rules):
+    session = Session(rules=rules)
     for happening in story:
         session.live([happening])
         for slot, orders, held in zip(session.slots, session.orders, session.held, strict=True):
@@ -212,11 +262,11 @@ def test_the_slot_knows_what_is_held_and_what_rests(story):
             assert believed == tuple(orders[role] for role in range(Role.ENTRY, Role.EXIT + 1))
 
 
-@given(story=STORIES)
-def test_exits_never_close_more_than_is_held_i09(story):
+@given(story=STORIES, rules=ANY_WAY_OUT)
+def test_exits_never_close_more_than_is_held_i09(story, rules):
     """Each kind by itself: what rests of the targets, together; the stop; an exit, when it is sent. On the way out stop
     and exit may fill in turn: what is too much then, the venue reduces."""
-    session = Session().live(LADDER)
+    session = Session(rules=rules).live(LADDER)
     assert all(orders[Role.TARGET_4] for orders in session.orders)
     for happening in story:
         leaving = [orders[Role.EXIT] for orders in session.orders]
@@ -227,9 +277,9 @@ def test_exits_never_close_more_than_is_held_i09(story):
             assert orders[Role.STOP] <= slot.lots or slot.phase == Phase.CLOSING
 
 
-@given(story=STORIES)
-def test_levels_move_only_with_a_fill_of_the_entry(story):
-    session = Session()
+@given(story=STORIES, rules=ANY_RULES)
+def test_levels_move_only_with_a_fill_of_the_entry_and_a_stop_only_towards_a_profit(story, rules):
+    session = Session(rules=rules)
     levels: dict[tuple[int, int, int], int] = {}
     for happening in [*LADDER, *story]:
         session.now += 1 + happening.chance % (DAY_US // 7)
@@ -241,15 +291,16 @@ def test_levels_move_only_with_a_fill_of_the_entry(story):
         for intent in intents.items[: intents.number]:
             name = (intent.instrument, intent.signal_at, intent.role)
             if intent.kind == IntentKind.EDIT and not moved:
-                assert intent.price == levels[name]
+                nearer = -intent.side * (intent.price - levels[name])
+                assert nearer >= 0 if intent.role == Role.STOP else nearer == 0
             if intent.kind != IntentKind.CANCEL:
                 levels[name] = intent.price
 
 
-@given(story=STORIES)
-def test_a_position_is_protected_or_on_its_way_out_i01_i02(story):
+@given(story=STORIES, rules=ANY_RULES)
+def test_a_position_is_protected_or_on_its_way_out_i01_i02(story, rules):
     """Only the refusal of the exit itself leaves it bare, until the next candle."""
-    session = Session()
+    session = Session(rules=rules)
     for happening in story:
         session.live([happening])
         for slot in session.slots:
@@ -263,9 +314,9 @@ def test_a_position_is_protected_or_on_its_way_out_i01_i02(story):
         assert slot.phase != Phase.CLOSING or slot.lots <= slot.exit_lots
 
 
-@given(story=STORIES)
-def test_no_signal_trades_twice_and_no_two_orders_share_a_name_i11(story):
-    session = Session()
+@given(story=STORIES, rules=ANY_RULES)
+def test_no_signal_trades_twice_and_no_two_orders_share_a_name_i11(story, rules):
+    session = Session(rules=rules)
     placed = Counter[tuple[int, ...]]()
     for happening in story:
         session.now += 1 + happening.chance % (DAY_US // 7)
@@ -283,9 +334,9 @@ def test_no_signal_trades_twice_and_no_two_orders_share_a_name_i11(story):
     assert {name[3] for name in placed if name[2] == Role.ENTRY} <= {0}
 
 
-@given(story=STORIES)
-def test_while_halted_nothing_is_entered_i22(story):
-    session = Session()
+@given(story=STORIES, rules=ANY_RULES)
+def test_while_halted_nothing_is_entered_i22(story, rules):
+    session = Session(rules=rules)
     for happening in story:
         halted = session.account.halted
         before = len(session.events)
@@ -366,6 +417,10 @@ class Extreme(Session):
     def __init__(self) -> None:
         # Half the notional for each of the two.
         rules = Rules(2, 1, 10**9, 500, 200, PPM, 20 * PPM, 2, PPM, PPM, 0)
+        rules = rules._replace(
+            break_even=1, trailing_ppm=100 * PPM, max_leverage_ppm=40 * PPM, max_side_ppm=40 * PPM,
+            max_bucket_positions=63, bucket_unit=BUCKET_BASE**9, max_losses=1, loss_pause_us=1,
+        )  # fmt: skip
         super().__init__(Int64, (rules, rules), 10**9 * E8)
 
     def event_of(self, happening: Happening) -> Event | None:
@@ -400,8 +455,8 @@ def test_a_number_that_minds_its_size_does():
 
 @pytest.mark.deep
 @settings(max_examples=3_000, deadline=None)
-@given(story=st.lists(HAPPENINGS, max_size=300))
-def test_long_stories_add_up_too(story):
-    session = Session().live(story)
+@given(story=st.lists(HAPPENINGS, max_size=300), rules=ANY_RULES)
+def test_long_stories_add_up_too(story, rules):
+    session = Session(rules=rules).live(story)
     assert usd(equity_e8(session.account)) == slow_equity(session.events)
     Extreme().live(story)

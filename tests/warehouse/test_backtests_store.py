@@ -98,7 +98,15 @@ FILLS = pl.DataFrame(
     }
 )
 EQUITY = pl.DataFrame({"at": [AT], "equity_usd": [100_100.0], "drawdown_percent": [0.0]})
-DECISIONS = pl.DataFrame({"instrument": ["BTC/USD"], "at": [AT], "side": ["long"], "decision": ["ENTERED"]})
+DECISIONS = pl.DataFrame(
+    {
+        "instrument": ["BTC/USD"],
+        "at": [AT],
+        "side": ["long"],
+        "decision": ["max_positions"],
+        "lost_to": ["ETH/USD"],
+    }
+)
 RUN = RunRows("r1", SUMMARY, TRADES, FILLS, EQUITY, DECISIONS)
 
 

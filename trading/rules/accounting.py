@@ -148,6 +148,8 @@ def total_up(state: State, before: Slot, rules: Rules) -> State:
             open_positions=account.open_positions + in_trade(slot) - in_trade(before),
             long_notional_e8=account.long_notional_e8 + exposure_e8(slot, 1, rules) - exposure_e8(before, 1, rules),
             short_notional_e8=account.short_notional_e8 + exposure_e8(slot, -1, rules) - exposure_e8(before, -1, rules),
+            long_buckets=account.long_buckets + in_bucket(slot, 1, rules) - in_bucket(before, 1, rules),
+            short_buckets=account.short_buckets + in_bucket(slot, -1, rules) - in_bucket(before, -1, rules),
         ),
         slot,
     )
@@ -163,6 +165,12 @@ def unrealized_e8(slot: Slot, rules: Rules) -> int:
 def in_trade(slot: Slot) -> int:
     """1 while a position is held or on its way, else 0."""
     return 0 if slot.phase == Phase.FLAT else 1
+
+
+@rule
+def in_bucket(slot: Slot, side: int, rules: Rules) -> int:
+    """What a position on `side` adds to the count of its bucket."""
+    return rules.bucket_unit if in_trade(slot) == 1 and slot.side == side else 0
 
 
 @rule

@@ -4,7 +4,7 @@ All are reduce-only, and targets together never exceed what is held (I09).
 """
 
 from trading.compiled import rule
-from trading.model import FLAT, Command, Event, EventKind, Phase, Role, Rules, Slot, State
+from trading.model import FLAT, Account, Command, Event, EventKind, Phase, Role, Rules, Slot, State
 
 
 @rule
@@ -22,13 +22,22 @@ def protect(state: State, event: Event, rules: Rules) -> State:
     return state._replace(
         slot=slot._replace(
             stop_lots=slot.lots,
-            stop_price=max(1, entry_price(slot, rules) - slot.side * slot.stop_distance),
+            stop_price=stop_level(slot, rules),
             target_1_lots=target_lots(slot, 1, rules),
             target_2_lots=target_lots(slot, 2, rules),
             target_3_lots=target_lots(slot, 3, rules),
             target_4_lots=target_lots(slot, 4, rules),
         )
     )
+
+
+@rule
+def stop_level(slot: Slot, rules: Rules) -> int:
+    """Where the stop belongs: its distance from the entry, but not behind where it was moved to already."""
+    level = max(1, entry_price(slot, rules) - slot.side * slot.stop_distance)
+    if slot.secured_price == 0:
+        return level
+    return slot.side * max(slot.side * level, slot.side * slot.secured_price)
 
 
 @rule
@@ -96,16 +105,16 @@ def target_distance(slot: Slot, target: int) -> int:
 
 
 @rule
-def leave(state: State, event: Event) -> State:
+def leave(state: State, event: Event, rules: Rules) -> State:
     """Close all that is held at the market. The stop stays until that has filled (I48)."""
-    if not must_leave(state.slot, event):
+    if not must_leave(state.slot, event, rules):
         return state
     return state._replace(slot=state.slot._replace(phase=Phase.CLOSING, exit_lots=state.slot.lots))
 
 
 @rule
-def must_leave(slot: Slot, event: Event) -> bool:
-    """A person says so; the position is naked; or more of the entry has filled while we were leaving.
+def must_leave(slot: Slot, event: Event, rules: Rules) -> bool:
+    """A person says so; the position is naked; its time is over; or more of the entry has filled while we were leaving.
 
     An exit that the venue refused is not sent again at once (I24), but at the next candle.
     """
@@ -115,10 +124,19 @@ def must_leave(slot: Slot, event: Event) -> bool:
         return event.reason == Command.FLATTEN and (slot.lots == 0 or slot.exit_lots < slot.lots)
     naked = slot.lots > 0 and slot.stop_lots == 0 and slot.exit_lots == 0
     if event.kind == EventKind.CANDLE:
-        return naked or (slot.phase == Phase.CLOSING and slot.lots > 0 and slot.exit_lots == 0)
+        unsent = slot.phase == Phase.CLOSING and slot.lots > 0 and slot.exit_lots == 0
+        return naked or unsent or overdue(slot, event, rules)
     if event.kind == EventKind.REFUSED or event.kind == EventKind.CANCELLED:
         return naked and event.role == Role.STOP
     return event.kind == EventKind.FILL and slot.phase == Phase.CLOSING and slot.exit_lots < slot.lots
+
+
+@rule
+def overdue(slot: Slot, event: Event, rules: Rules) -> bool:
+    """Whether a trade that nobody has left yet is held for as long as a trade may be."""
+    if rules.max_holding_us == 0 or slot.lots == 0 or slot.phase == Phase.CLOSING:
+        return False
+    return event.at >= slot.entered_at + rules.max_holding_us
 
 
 @rule
@@ -167,5 +185,15 @@ def finish(state: State, event: Event, rules: Rules) -> State:
     if slot.entered_at == 0:
         return state._replace(slot=flat)
     lost = slot.realized_e8 - slot.fees_e8 - slot.funding_e8 < 0
-    account = state.account._replace(losses_in_a_row=state.account.losses_in_a_row + 1 if lost else 0)
+    account = counted(state.account, lost, event, rules)
     return State(account, flat._replace(cooldown_until=event.at + rules.cooldown_us))
+
+
+@rule
+def counted(account: Account, lost: bool, event: Event, rules: Rules) -> Account:
+    """The account after one more trade; each time that so many in a row have lost, entries pause."""
+    losses = account.losses_in_a_row + 1 if lost else 0
+    account = account._replace(losses_in_a_row=losses)
+    if rules.max_losses == 0 or losses == 0 or losses % rules.max_losses != 0:
+        return account
+    return account._replace(paused_until=event.at + rules.loss_pause_us)

@@ -1,7 +1,8 @@
 """What keeps us from trading: one small function per reason, each before the order, never after (I22)."""
 
 from trading.compiled import rule
-from trading.model import PPM, Command, Decision, Event, EventKind, Phase, Rules, State, equity_e8, scaled
+from trading.model import BUCKET_BASE, PPM, Command, Decision, Event, EventKind, Phase, Rules, State, equity_e8, scaled
+from trading.rules.accounting import notional_e8
 from trading.rules.sizing import lots_for
 
 
@@ -14,10 +15,14 @@ def refusal(state: State, event: Event, rules: Rules) -> int:
         or late(event, rules)
         or halted(state)
         or daily_loss(state, rules)
+        or loss_streak(state, event, rules)
         or max_positions(state, rules)
+        or correlation(state, event, rules)
         or cooldown(state, event)
         or no_stop(event)
         or below_minimum(state, event, rules)
+        or margin(state, event, rules)
+        or exposure(state, event, rules)
     )
 
 
@@ -54,9 +59,25 @@ def daily_loss(state: State, rules: Rules) -> int:
 
 
 @rule
+def loss_streak(state: State, event: Event, rules: Rules) -> int:
+    """A pause of all instruments after so many losses in a row."""
+    return Decision.LOSS_STREAK.value if rules.max_losses > 0 and event.at < state.account.paused_until else 0
+
+
+@rule
 def max_positions(state: State, rules: Rules) -> int:
     """Positions held and on their way, over all instruments."""
     return 0 if state.account.open_positions < rules.max_positions else Decision.MAX_POSITIONS.value
+
+
+@rule
+def correlation(state: State, event: Event, rules: Rules) -> int:
+    """What moves together is one risk: so many positions on one side of a bucket, held and on their way."""
+    if rules.max_bucket_positions == 0 or rules.bucket_unit == 0:
+        return 0
+    buckets = state.account.long_buckets if event.side > 0 else state.account.short_buckets
+    taken = buckets // rules.bucket_unit % BUCKET_BASE
+    return 0 if taken < rules.max_bucket_positions else Decision.CORRELATION.value
 
 
 @rule
@@ -75,6 +96,33 @@ def no_stop(event: Event) -> int:
 def below_minimum(state: State, event: Event, rules: Rules) -> int:
     """Too small for the venue is no order, said once (I24)."""
     return 0 if lots_for(state, event, rules) >= rules.minimum_lots else Decision.BELOW_MINIMUM.value
+
+
+@rule
+def margin(state: State, event: Event, rules: Rules) -> int:
+    """All positions, held and on their way (I10), and this one, are worth at most so much of equity."""
+    held = state.account.long_notional_e8 + state.account.short_notional_e8
+    return 0 if affords(held, rules.max_leverage_ppm, state, event, rules) else Decision.MARGIN.value
+
+
+@rule
+def exposure(state: State, event: Event, rules: Rules) -> int:
+    """The same of one side by itself."""
+    account = state.account
+    held = account.long_notional_e8 if event.side > 0 else account.short_notional_e8
+    return 0 if affords(held, rules.max_side_ppm, state, event, rules) else Decision.EXPOSURE.value
+
+
+@rule
+def affords(held_e8: int, limit_ppm: int, state: State, event: Event, rules: Rules) -> bool:
+    """Whether what is held, with this entry as it would be sized, is within a share of equity; 0 is no limit.
+
+    Refused rather than cut down: a smaller position than the rules size is another trade.
+    """
+    if limit_ppm == 0:
+        return True
+    asked = notional_e8(event.price, lots_for(state, event, rules), rules)
+    return held_e8 + asked <= scaled(equity_e8(state.account), limit_ppm, PPM)
 
 
 @rule

@@ -24,16 +24,15 @@ from trading.rules.exits import target_price
 def orders_for(state: State, resting: Slot, event: Event, rules: Rules) -> tuple[State, Intents]:
     """What it takes to turn the orders of `resting` into those of `state.slot`: place and edit first, then cancel.
 
-    Levels move only with a fill of the entry; lots may change at any time.
+    Levels move with a fill of the entry, and the stop's as it follows the trade; lots may change at any time.
     """
     slot = state.slot
-    if event.kind == EventKind.CANDLE and slot.exit_lots == resting.exit_lots:
-        return state, NO_INTENTS  # a candle asks for an exit or for nothing: most events end here
-    moved = event.kind == EventKind.FILL and event.role == Role.ENTRY
+    if event.kind == EventKind.CANDLE and slot.exit_lots == resting.exit_lots and slot.stop_price == resting.stop_price:
+        return state, NO_INTENTS  # a candle asks for an exit, for a nearer stop or for nothing: most events end here
     intents = NO_INTENTS
     for role in range(Role.ENTRY.value, Role.EXIT.value + 1):
         before, after = order_lots(resting, role), order_lots(slot, role)
-        if after > 0 and (after != before or (moved and has_level(role))):
+        if after > 0 and (after != before or has_moved(resting, slot, event, role)):
             intents = with_intent(intents, order(slot, event, role, before, after, rules))
     for role in range(Role.ENTRY.value, Role.EXIT.value + 1):
         if order_lots(slot, role) == 0 and order_lots(resting, role) > 0:
@@ -41,6 +40,14 @@ def orders_for(state: State, resting: Slot, event: Event, rules: Rules) -> tuple
     if intents.number == 0 or slot.phase == Phase.FLAT:
         return state, intents
     return state._replace(slot=slot._replace(revision=slot.revision + 1)), intents
+
+
+@rule
+def has_moved(resting: Slot, slot: Slot, event: Event, role: int) -> bool:
+    """Whether an order's level is another one. A fill of the entry is taken to move them all."""
+    if event.kind == EventKind.FILL and event.role == Role.ENTRY:
+        return has_level(role)
+    return role == Role.STOP and slot.stop_price != resting.stop_price
 
 
 @rule

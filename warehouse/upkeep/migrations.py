@@ -59,7 +59,7 @@ _FILES_OF_THEIR_OWN_STATE = (
     "drop table temp.old_batches",
 )
 
-# A warehouse had these two only once a run was stored.
+# A warehouse had these three only once a run was stored.
 _MORE_FIGURES_OF_RUNS = (
     "create schema if not exists marts",
     """
@@ -89,6 +89,12 @@ _MORE_FIGURES_OF_RUNS = (
         )
     ),
     *(f"alter table marts.trades add column {name} double" for name in ("mae_usd", "mfe_usd", "mae_r", "mfe_r")),
+    """
+    create table if not exists marts.decisions (
+        run_id varchar, instrument varchar, decided_at timestamptz, side varchar, decision varchar
+    )
+    """,
+    "alter table marts.decisions add column lost_to varchar",
     """
     update marts.backtests as runs
     set
