@@ -93,7 +93,7 @@ class Run(NamedTuple):
     """A simulated run as rows."""
 
     trades: pl.DataFrame  # reports.model.TRADE_SCHEMA
-    fills: pl.DataFrame  # tasks.results.FILL_SCHEMA
+    fills: IntTable  # columns of `Fill`: rows of them are made for who stores them
     equity: pl.DataFrame  # reports.model.EQUITY_SCHEMA
     decisions: pl.DataFrame  # tasks.results.DECISION_SCHEMA
     engine_seconds: float
@@ -162,10 +162,9 @@ def simulated(history: History, settings: Settings) -> Run:
     expired_before = int(equity[-1, 0]) - market.rules[0].max_entry_delay_us
     verdicts = settled((Verdict(*row) for row in decisions.tolist()), fills, expired_before)
     specs = [settings.instruments[name] for name in history.instruments]
-    rows = trade_rows(trades, excursions, history.instruments, specs)
     return Run(
-        trades=rows,
-        fills=fill_rows(fill_table, rows, history.instruments, specs),
+        trades=trade_rows(trades, excursions, history.instruments, specs),
+        fills=fill_table,
         equity=equity_rows(equity, market.account.cash_e8 / E8),
         decisions=decision_rows(verdicts, history.instruments),
         engine_seconds=engine_seconds,
@@ -382,7 +381,9 @@ def _written(view: BacktestView, folder: Path) -> Path:
 
 def _stored(settings: Settings, history: History, run: Run, view: BacktestView) -> tuple[bool, bool]:
     """Whether the run is new, and whether it can be queried already."""
-    rows = RunRows(view.run_id, _summary_row(history, run, view), run.trades, run.fills, run.equity, run.decisions)
+    specs = [settings.instruments[name] for name in history.instruments]
+    fills = fill_rows(run.fills, run.trades, history.instruments, specs)
+    rows = RunRows(view.run_id, _summary_row(history, run, view), run.trades, fills, run.equity, run.decisions)
     with unit_of_work(settings.paths.build, **settings.warehouse.model_dump()) as connection:
         is_new = store_run(connection, rows)
     # What was stored before was published then, or waits for the build as a new run would.
