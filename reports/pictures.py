@@ -39,16 +39,21 @@ def equity_png(view: BacktestView) -> bytes:
 
 def summary_markdown(view: BacktestView, png: bytes) -> str:
     """Verdict, numbers, the picture as a data URI and the assumptions."""
-    metrics = view.metrics
+    metrics, sure = view.metrics, view.intervals
     rows = (
         ("Return", wording.signed_percent(metrics.return_percent)),
-        ("Net profit, USD", wording.signed_usd(metrics.net_profit_usd)),
-        ("Max drawdown", wording.percent(metrics.max_drawdown_percent)),
-        ("Sharpe (daily, 365)", wording.usd(metrics.sharpe)),
+        ("Net profit, USD", _sure(wording.signed_usd(metrics.net_profit_usd), wording.between(sure.net_profit_usd))),
+        (
+            "Max drawdown",
+            _sure(wording.percent(metrics.max_drawdown_percent), wording.between(sure.max_drawdown_percent, 2, " %")),
+        ),
+        ("Volatility a year", wording.percent(metrics.volatility_percent)),
+        ("Sharpe (daily, 365)", _sure(wording.usd(metrics.sharpe), wording.between(sure.sharpe))),
+        ("Calmar", wording.usd(metrics.calmar)),
         ("Trades", f"{metrics.trades:,}"),
         ("Win rate", wording.percent(metrics.win_rate_percent, 1)),
         ("Profit factor", wording.usd(metrics.profit_factor)),
-        ("Expectancy", wording.risk_multiple(metrics.expectancy_r)),
+        ("Expectancy", _sure(wording.risk_multiple(metrics.expectancy_r), wording.between(sure.expectancy_r, 2, " R"))),
         ("Fees and slippage, USD", wording.usd(metrics.fees_usd + metrics.slippage_usd)),
     )
     return "\n".join((
@@ -69,6 +74,10 @@ def summary_markdown(view: BacktestView, png: bytes) -> str:
         f"Run `{view.run_id}`, strategy {plain(view.strategy)}, code {plain(view.code_version)}.",
         "",
     ))  # fmt: skip
+
+
+def _sure(figure: str, bounds: str) -> str:
+    return f"{figure} ({bounds})" if bounds else figure
 
 
 def _draw_equity(axes: Axes, at: Any, drawn: pl.DataFrame, view: BacktestView) -> None:

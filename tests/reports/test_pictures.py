@@ -32,6 +32,12 @@ def test_the_summary_holds_verdict_picture_numbers_and_assumptions(make_view):
     assert base64.b64decode(uri[1]) == b"picture"
 
 
+def test_the_summary_says_how_sure_its_figures_are(make_view):
+    text = summary_markdown(make_view(trade_count=40, candle_count=24 * 45), b"")
+    assert "| Expectancy | −1.10 R (95 %: −1.10 to −1.10 R) |" in text
+    assert "95 %" not in summary_markdown(make_view(), b"")
+
+
 def test_names_cannot_break_out_of_the_markdown(make_view):
     text = summary_markdown(make_view(title="a | b <script> [x](y)"), b"")
     assert text.startswith("# a \\| b \\<script\\> \\[x\\](y)\n")
