@@ -68,10 +68,10 @@ def ingest(
     place = ROOT / Path(path).expanduser()
     columns_map = columns.model_dump(exclude_none=True) if columns else None
     land = land_inbox if may_be_empty else land_archive
-    unnamed = alert_unnamed(settings, place, columns_map) if may_be_empty else ()
     batch = land(settings, place, columns_map)
     if batch is None:
         tell(f"Nothing to land: {place} holds no file of candles that has been at rest for a minute.")
+        unnamed = alert_unnamed(settings, place, columns_map)
         for sentence in unnamed:
             tell(sentence)
         note(facts.of_no_batch(unnamed))
@@ -83,6 +83,8 @@ def ingest(
     has_news = chain is not None if verdict is None else verdict.state != "refused"
     if announces and has_news:
         announce(CANDLES_LANDED, chain or this_run())
+    if may_be_empty:
+        alert_unnamed(settings, place, columns_map)
     if verdict is not None:
         verdict.refuse_failed()
     batch.raise_new_refusals()

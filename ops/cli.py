@@ -16,7 +16,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from ops.commands import alerts, backfill, backups, check, universe, venue_check
+from ops.commands import alerts, backfill, backups, check, exports, sweep, universe, venue_check
 from trading.errors import SlipwayError
 
 if TYPE_CHECKING:
@@ -122,11 +122,13 @@ def _parser() -> argparse.ArgumentParser:
     sandbox.set_defaults(command=_sandbox)
 
     check.register(commands, _parameter)
+    sweep.register(commands, _parameter, _moment)
     venue_check.register(commands)
     backups.register(commands)
     backfill.register(commands, _moment)
     universe.register(commands)
     alerts.register(commands)
+    exports.register(commands)
 
     audit = commands.add_parser("audit", help="check journals").add_subparsers(metavar="", required=True)
     verify = audit.add_parser("verify", help="walk the hash chain of every journal, or of the ones named")

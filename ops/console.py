@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 
-from trading.metrics import Metrics
+from trading.metrics.figures import Metrics
 
 Rows = Sequence[tuple[str, str]]
 NOTHING = "–"  # the data can't say

@@ -9,7 +9,9 @@ from string import Template
 
 from reports import sections
 from reports.embedded import page_data
+from reports.groups import grouped_tables, hourly_table
 from reports.model import BacktestView
+from reports.scatter import excursions
 
 HERE = Path(__file__).resolve().parent
 CHART_LIBRARY = HERE / "vendor" / "lightweight-charts.js"
@@ -49,6 +51,9 @@ def render(view: BacktestView) -> str:
         zones=sections.zones(view),
         months=sections.monthly_table(view),
         costs=sections.costs(view),
+        excursions=excursions(view),
+        groups=grouped_tables(view.trades),
+        hours=hourly_table(view.trades),
         decisions=sections.decisions(view),
         sources=sections.sources(view),
         configuration=sections.configuration(view),

@@ -77,6 +77,7 @@ def _trades(trades: pl.DataFrame) -> Mapping[str, Any]:
     figures = (
         "trade_no", "quantity_base", "entry_price", "stop_price", "target_price", "exit_price",
         "gross_pnl_usd", "fees_usd", "slippage_usd", "net_pnl_usd", "r_multiple",
+        "mae_usd", "mfe_usd", "mae_r", "mfe_r",
     )  # fmt: skip
     texts = ("instrument", "side", "exit_reason", "ambiguous")
     return {

@@ -6,7 +6,10 @@ from datetime import datetime
 
 import polars as pl
 
-from trading.metrics import Metrics, TradeColumns, measure
+from trading.metrics.figures import Metrics, measure
+from trading.metrics.intervals import Intervals, bootstrap
+from trading.metrics.returns import daily_returns
+from trading.metrics.trades import TradeColumns
 
 MOMENT, NUMBER, TEXT = pl.Datetime("us", "UTC"), pl.Float64(), pl.String()
 
@@ -39,6 +42,10 @@ TRADE_SCHEMA = pl.Schema({
     "net_pnl_usd": NUMBER,  # after fees and slippage
     "r_multiple": NUMBER,
     "ambiguous": pl.Boolean(),  # its last candle touched stop and target
+    "mae_usd": NUMBER,  # how far the market went against it, while it was open; never negative
+    "mfe_usd": NUMBER,  # and for it
+    "mae_r": NUMBER,
+    "mfe_r": NUMBER,
 })  # fmt: skip
 
 ZONE_SCHEMA = pl.Schema({
@@ -74,6 +81,7 @@ class BacktestView:
     assumptions: tuple[str, ...]  # one sentence each
     configuration: tuple[tuple[str, str], ...]
     metrics: Metrics
+    intervals: Intervals
     candles: Mapping[str, pl.DataFrame]  # by instrument, in the order of the tabs
     trades: pl.DataFrame
     equity: pl.DataFrame
@@ -87,12 +95,24 @@ def metrics_of(trades: pl.DataFrame, equity: pl.DataFrame, starting_usd: float) 
         at=equity["at"].dt.epoch("us").to_numpy(),
         equity_usd=equity["equity_usd"].to_numpy(),
         starting_usd=starting_usd,
-        trades=TradeColumns(
-            entered_at=trades["entered_at"].dt.epoch("us").to_numpy(),
-            exited_at=trades["exited_at"].dt.epoch("us").to_numpy(),
-            net_pnl_usd=trades["net_pnl_usd"].to_numpy(),
-            fees_usd=trades["fees_usd"].to_numpy(),
-            slippage_usd=trades["slippage_usd"].to_numpy(),
-            r_multiple=trades["r_multiple"].to_numpy(),  # polars hands out null as NaN
-        ),
+        trades=trade_columns(trades),
+    )
+
+
+def intervals_of(trades: pl.DataFrame, equity: pl.DataFrame, starting_usd: float, run_id: str) -> Intervals:
+    """Intervals of such frames; the same for the same run, as its id, in hex digits, is the seed."""
+    daily = daily_returns(equity["at"].dt.epoch("us").to_numpy(), equity["equity_usd"].to_numpy(), starting_usd)
+    return bootstrap(daily, trades["r_multiple"].to_numpy(), starting_usd, int(run_id, 16))
+
+
+def trade_columns(trades: pl.DataFrame) -> TradeColumns:
+    """A frame with the columns of `TRADE_SCHEMA`, as the core measures it."""
+    return TradeColumns(
+        entered_at=trades["entered_at"].dt.epoch("us").to_numpy(),
+        exited_at=trades["exited_at"].dt.epoch("us").to_numpy(),
+        net_pnl_usd=trades["net_pnl_usd"].to_numpy(),
+        fees_usd=trades["fees_usd"].to_numpy(),
+        slippage_usd=trades["slippage_usd"].to_numpy(),
+        r_multiple=trades["r_multiple"].to_numpy(),  # polars hands out null as NaN
+        traded_usd=(trades["quantity_base"] * (trades["entry_price"] + trades["exit_price"])).to_numpy(),
     )

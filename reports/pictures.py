@@ -52,9 +52,9 @@ def summary_markdown(view: BacktestView, png: bytes) -> str:
         ("Fees and slippage, USD", wording.usd(metrics.fees_usd + metrics.slippage_usd)),
     )
     return "\n".join((
-        f"# {_plain(view.title)}",
+        f"# {plain(view.title)}",
         "",
-        f"**{_plain(wording.headline(view))}** {_plain(' '.join(wording.findings(view)))}",
+        f"**{plain(wording.headline(view))}** {plain(' '.join(wording.findings(view)))}",
         "",
         f"![Equity and drawdown](data:image/png;base64,{base64.b64encode(png).decode()})",
         "",
@@ -64,9 +64,9 @@ def summary_markdown(view: BacktestView, png: bytes) -> str:
         "",
         "## What this result assumes",
         "",
-        *(f"- {_plain(sentence)}" for sentence in view.assumptions),
+        *(f"- {plain(sentence)}" for sentence in view.assumptions),
         "",
-        f"Run `{view.run_id}`, strategy {_plain(view.strategy)}, code {_plain(view.code_version)}.",
+        f"Run `{view.run_id}`, strategy {plain(view.strategy)}, code {plain(view.code_version)}.",
         "",
     ))  # fmt: skip
 
@@ -106,6 +106,6 @@ def _tidy(axes: Axes) -> None:
     axes.spines[:].set_visible(False)
 
 
-def _plain(text: str) -> str:
+def plain(text: str) -> str:
     """Text that Markdown shows as it is."""
     return "".join(f"\\{character}" if character in r"\`*_[]<>|#!&" else character for character in text)

@@ -6,7 +6,7 @@ from html import escape
 
 from reports import wording
 from reports.model import BacktestView
-from trading.metrics import MonthlyReturn, monthly_returns
+from trading.metrics.returns import MonthlyReturn, monthly_returns
 
 MONTHS = ("Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec")
 STRONG_MONTH_PERCENT = 10.0  # a month this far from zero has the full colour
@@ -28,28 +28,32 @@ def tiles(view: BacktestView) -> str:
     """The numbers of the verdict, the most asked for first."""
     metrics = view.metrics
     loss = None if metrics.average_loss_usd is None else abs(metrics.average_loss_usd)
+    sure = view.intervals
     shown = (
         ("Return", wording.signed_percent(metrics.return_percent), metrics.return_percent, _cagr(view)),
         ("Net profit", wording.signed_usd(metrics.net_profit_usd, 0), metrics.net_profit_usd,
-         f"USD, from {wording.usd(metrics.starting_usd, 0)}"),
+         f"USD, from {wording.usd(metrics.starting_usd, 0)}", wording.between(sure.net_profit_usd, 0)),
         ("Max drawdown", wording.percent(metrics.max_drawdown_percent), None,
-         f"longest {wording.duration(metrics.longest_drawdown_us)}"),
-        ("Sharpe", wording.usd(metrics.sharpe), metrics.sharpe, "daily equity, 365 days"),
+         f"longest {wording.duration(metrics.longest_drawdown_us)}",
+         wording.between(sure.max_drawdown_percent, 1, " %")),
+        ("Sharpe", wording.usd(metrics.sharpe), metrics.sharpe, "daily equity, 365 days", wording.between(sure.sharpe)),
+        ("Expectancy", wording.risk_multiple(metrics.expectancy_r), metrics.expectancy_r,
+         f"{wording.signed_usd(metrics.expectancy_usd)} USD a trade", wording.between(sure.expectancy_r, 2, " R")),
         ("Sortino", wording.usd(metrics.sortino), metrics.sortino, "daily equity, 365 days"),
+        ("Calmar", wording.usd(metrics.calmar), metrics.calmar, "growth a year per deepest drawdown"),
+        ("Volatility", wording.percent(metrics.volatility_percent, 1), None, "of daily returns, a year"),
         ("Profit factor", wording.usd(metrics.profit_factor), _above_one(metrics.profit_factor),
          "won USD per lost USD"),
-        ("Expectancy", wording.risk_multiple(metrics.expectancy_r), metrics.expectancy_r,
-         f"{wording.signed_usd(metrics.expectancy_usd)} USD a trade"),
-        ("Trades", f"{metrics.trades:,}", None, f"held {wording.duration(metrics.average_holding_us)} on average"),
         ("Win rate", wording.percent(metrics.win_rate_percent, 1), None,
          f"average win {wording.usd(metrics.average_win_usd, 0)}, loss {wording.usd(loss, 0)}"),
+        ("Trades", f"{metrics.trades:,}", None, f"held {wording.duration(metrics.average_holding_us)} on average"),
         ("Exposure", wording.percent(metrics.exposure_percent, 1), None, "of the time in a position"),
+        ("Turnover", _times(metrics.turnover), None, "the average equity traded a year, both sides"),
+        ("Costs", wording.usd(metrics.fees_usd + metrics.slippage_usd, 0), None,
+         f"USD, of which fees {wording.usd(metrics.fees_usd, 0)}"),
+        ("Excursions", _excursions(view), None, "R, mean of the worst and of the best moments"),
     )  # fmt: skip
-    return "".join(
-        f'<div class="tile"><dt>{escape(name)}</dt><dd class="{wording.tone(value)}">{escape(text)}</dd>'
-        f"<dd class=note>{escape(note)}</dd></div>"
-        for name, text, value, note in shown
-    )
+    return "".join(_tile(*tile) for tile in shown)
 
 
 def assumptions(view: BacktestView) -> str:
@@ -62,7 +66,8 @@ def assumptions(view: BacktestView) -> str:
             f"{ambiguous:,} of {wording.count(view.trades.height, 'trade')} ({share}) are ambiguous: "
             "their last candle touched stop and target, and the order of the two is assumed."
         )
-    return _items(stated)
+    stated.append(wording.sureness(view.intervals, _days(view)))
+    return _items(filter(None, stated))
 
 
 def zones(view: BacktestView) -> str:
@@ -148,6 +153,27 @@ def _cagr(view: BacktestView) -> str:
     if view.metrics.cagr_percent is None:
         return f"in {wording.period(view)}"
     return f"{wording.signed_percent(view.metrics.cagr_percent, 1)} a year"
+
+
+def _days(view: BacktestView) -> int:
+    return view.equity["at"].dt.offset_by("-1us").dt.date().n_unique()
+
+
+def _times(value: float | None) -> str:
+    return wording.MISSING if value is None else f"{value:,.1f} ×"
+
+
+def _excursions(view: BacktestView) -> str:
+    moved = view.trades.select("mae_r", "mfe_r").drop_nulls()
+    if moved.is_empty():
+        return wording.MISSING
+    against, gained = moved.to_numpy().mean(axis=0).tolist()
+    return f"{wording.usd(-against)} / {wording.signed_usd(gained)}"
+
+
+def _tile(name: str, text: str, value: float | None, *notes: str) -> str:
+    told = "".join(f"<dd class=note>{escape(note)}</dd>" for note in notes if note)
+    return f'<div class="tile"><dt>{escape(name)}</dt><dd class="{wording.tone(value)}">{escape(text)}</dd>{told}</div>'
 
 
 def _above_one(value: float | None) -> float | None:

@@ -1,14 +1,15 @@
 """One strategy file over the published candles: simulated, measured, reported, stored."""
 
+import functools
 import json
 import shlex
 import time
 from collections import Counter
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from datetime import UTC, datetime
 from itertools import groupby
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 import polars as pl
@@ -19,15 +20,16 @@ from exchange.contracts import MINUTE_US
 from exchange.rows import Candle, Fill, Verdict
 from exchange.simulator import fold
 from reports.backtest import write_report
-from reports.model import CANDLE_SCHEMA, BacktestView, metrics_of
-from tasks.market import History, load_history
+from reports.model import CANDLE_SCHEMA, BacktestView, intervals_of, metrics_of
+from tasks.market import History, IntTable, load_history
 from tasks.provenance import code_version, engine_hash, settings_hash, table_hash, text_hash
 from tasks.publication import publish_what_passed
-from tasks.results import decision_rows, equity_rows, settled, trade_rows, zone_rows
+from tasks.results import decision_rows, equity_rows, fill_rows, settled, trade_rows, zone_rows
 from trading.errors import SetupFailed
 from trading.ledger import LastPrice, trades_of
-from trading.metrics import Metrics
-from trading.model import E8
+from trading.metrics.excursions import Ranges, excursions_of
+from trading.metrics.figures import Metrics
+from trading.model import DAY_US, E8
 from warehouse.backtests import RunRows, store_run
 from warehouse.connection import unit_of_work
 from warehouse.schema import TIMEFRAME_US
@@ -91,6 +93,7 @@ class Run(NamedTuple):
     """A simulated run as rows."""
 
     trades: pl.DataFrame  # reports.model.TRADE_SCHEMA
+    fills: pl.DataFrame  # tasks.results.FILL_SCHEMA
     equity: pl.DataFrame  # reports.model.EQUITY_SCHEMA
     decisions: pl.DataFrame  # tasks.results.DECISION_SCHEMA
     engine_seconds: float
@@ -145,7 +148,7 @@ def run_backtest(
 def simulated(history: History, settings: Settings) -> Run:
     """Fold the decision function over the market, compiled, and turn its numbers into rows."""
     market = history.market
-    engine = compiled(fold, machine_code_in(settings.paths.state))
+    engine = _engine(machine_code_in(settings.paths.state))
     began = time.perf_counter()
     _, fill_table, decisions, equity = engine(
         market.account, np.array(market.rules), market.costs, market.candles, market.signals
@@ -153,15 +156,24 @@ def simulated(history: History, settings: Settings) -> Run:
     engine_seconds = time.perf_counter() - began
     last = [_last_price(history, number) for number in range(len(history.instruments))]
     fills = [Fill(*row) for row in fill_table.tolist()]
-    trades = trades_of(fills, last, [rules.unit_e8 for rules in market.rules])
+    units = [rules.unit_e8 for rules in market.rules]
+    trades = trades_of(fills, last, units)
+    excursions = excursions_of(trades, [_ranges(history, number) for number in range(len(units))], units)
     verdicts = settled((Verdict(*row) for row in decisions.tolist()), fills, last_close_at=int(equity[-1, 0]))
     specs = [settings.instruments[name] for name in history.instruments]
+    rows = trade_rows(trades, excursions, history.instruments, specs)
     return Run(
-        trades=trade_rows(trades, history.instruments, specs),
+        trades=rows,
+        fills=fill_rows(fill_table, rows, history.instruments, specs),
         equity=equity_rows(equity, market.account.cash_e8 / E8),
         decisions=decision_rows(verdicts, history.instruments),
         engine_seconds=engine_seconds,
     )
+
+
+@functools.cache  # whoever simulates many runs loads the machine code once
+def _engine(folder: Path) -> Callable[..., Any]:
+    return compiled(fold, folder)
 
 
 def _refuse_missing_build(build: Path) -> None:
@@ -174,12 +186,23 @@ def _refuse_missing_build(build: Path) -> None:
 
 def _last_price(history: History, number: int) -> LastPrice:
     """An instrument without candles never traded, so its last price is never asked for."""
-    candles = history.market.candles
-    own = candles[candles[:, Candle._fields.index("instrument")] == number]
+    own = _candles_of(history, number)
     if not len(own):
         return LastPrice(0, 0)
     last = Candle(*own[-1].tolist())
     return LastPrice(last.closed_at, last.close)
+
+
+def _ranges(history: History, number: int) -> Ranges:
+    own = _candles_of(history, number)
+    return Ranges(*(own[:, Candle._fields.index(name)] for name in Ranges._fields))
+
+
+def _candles_of(history: History, number: int) -> IntTable:
+    """The candles of one instrument, columns of `Candle`."""
+    candles = history.market.candles
+    own: IntTable = candles[candles[:, Candle._fields.index("instrument")] == number]
+    return own
 
 
 def _view(settings: Settings, request: Request, strategy: Strategy, history: History, run: Run) -> BacktestView:
@@ -189,13 +212,15 @@ def _view(settings: Settings, request: Request, strategy: Strategy, history: His
         "configuration": text_hash(settings_hash(settings), ",".join(history.instruments), history.timeframe),
         "engine": engine_hash(),
     }
+    run_id = text_hash(*hashes.values())[:RUN_ID_LENGTH]
+    starting_usd = history.market.account.cash_e8 / E8
     return BacktestView(
         title=strategy.name.removeprefix("signals_").replace("_", " "),
         strategy=strategy.name,
         strategy_sql=strategy.sql,
         timeframe=history.timeframe,
         timeframe_us=TIMEFRAME_US[history.timeframe],
-        run_id=text_hash(*hashes.values())[:RUN_ID_LENGTH],
+        run_id=run_id,
         created_at=datetime.now(UTC),
         hashes=hashes,
         code_version=code_version(),
@@ -203,7 +228,8 @@ def _view(settings: Settings, request: Request, strategy: Strategy, history: His
         data_sources=_data_sources(history),
         assumptions=assumptions(settings, history.market.rules[0].max_entry_delay_us),
         configuration=_configuration(settings, strategy, history),
-        metrics=metrics_of(run.trades, run.equity, history.market.account.cash_e8 / E8),
+        metrics=metrics_of(run.trades, run.equity, starting_usd),
+        intervals=intervals_of(run.trades, run.equity, starting_usd, run_id),
         candles={name: _chart(history.candles, name) for name in history.instruments},
         trades=run.trades,
         equity=run.equity,
@@ -365,7 +391,7 @@ def _written(view: BacktestView, folder: Path) -> Path:
 
 def _stored(settings: Settings, history: History, run: Run, view: BacktestView) -> tuple[bool, bool]:
     """Whether the run is new, and whether it can be queried already."""
-    rows = RunRows(view.run_id, _summary_row(history, run, view), run.trades, run.equity, run.decisions)
+    rows = RunRows(view.run_id, _summary_row(history, run, view), run.trades, run.fills, run.equity, run.decisions)
     with unit_of_work(settings.paths.build, **settings.warehouse.model_dump()) as connection:
         is_new = store_run(connection, rows)
     # What was stored before was published then, or waits for the build as a new run would.
@@ -377,8 +403,12 @@ def _summary_row(history: History, run: Run, view: BacktestView) -> dict[str, ob
     measured = view.metrics._asdict()
     names = (
         "trades", "final_equity_usd", "net_profit_usd", "return_percent", "max_drawdown_percent", "sharpe",
-        "win_rate_percent", "profit_factor", "fees_usd", "slippage_usd",
+        "win_rate_percent", "profit_factor", "fees_usd", "slippage_usd", "cagr_percent", "volatility_percent",
+        "sortino", "calmar", "expectancy_usd", "expectancy_r", "average_win_usd", "average_loss_usd",
+        "exposure_percent", "turnover",
     )  # fmt: skip
+    held_us = view.metrics.average_holding_us
+    intervals = view.intervals._asdict().items()
     return {
         "strategy": view.strategy,
         "strategy_hash": view.hashes["strategy"],
@@ -391,6 +421,10 @@ def _summary_row(history: History, run: Run, view: BacktestView) -> dict[str, ob
         "last_candle_at": history.last_candle_at,
         "candles": len(history.candles),
         **{name: measured[name] for name in names},
+        **{f"{name}_low": interval and interval.low for name, interval in intervals},
+        **{f"{name}_high": interval and interval.high for name, interval in intervals},
+        "longest_drawdown_days": view.metrics.longest_drawdown_us / DAY_US,
+        "average_holding_hours": None if held_us is None else held_us * 24 / DAY_US,
         "engine_seconds": run.engine_seconds,
         "created_at": view.created_at,
     }

@@ -60,21 +60,23 @@ def land_inbox(settings: Settings, inbox: Path, columns: Mapping[str, str] | Non
 def alert_unnamed(settings: Settings, inbox: Path, columns: Mapping[str, str] | None = None) -> tuple[str, ...]:
     """Alert that files in an inbox are never read, since nothing states their series; the sentence, if there are any.
 
-    Once for the same files: whoever drops another one in is told of all that lie there.
+    Once for the same files, as long as nobody writes to them: whoever drops another one in, or a new one under the same
+    name, is told of all that lie there. It is the last thing that is done for an inbox: candles don't wait for it.
 
     Raises:
         SetupFailed: the journal of these alerts can't be opened.
         CheckFailed: it is damaged.
     """
-    names = landing.inbox_unnamed(inbox, series_of_file, _map_of(columns), datetime.now(UTC))
-    if not names:
+    files = landing.inbox_unnamed(inbox, series_of_file, _map_of(columns), datetime.now(UTC))
+    if not files:
         return ()
+    names = ", ".join(file.name for file in files[:SHOWN_NAMES])
     said = (
-        f"{len(names)} file(s) in {inbox} are not read, for their names state no instrument and timeframe: "
-        f"{', '.join(names[:SHOWN_NAMES])}{' …' if len(names) > SHOWN_NAMES else ''}. Call them like XBTUSD_15.csv, or "
-        "land them by their path with a column map that states both."
+        f"{len(files)} file(s) in {inbox} are not read, for their names state no instrument and timeframe: "
+        f"{names}{' …' if len(files) > SHOWN_NAMES else ''}. Call them like XBTUSD_15.csv, or land them by their path "
+        "with a column map that states both."
     )
-    digest = hashlib.sha256("\n".join(names).encode()).hexdigest()[:12]
+    digest = hashlib.sha256("\n".join(f"{file.name} {file.written_s}" for file in files).encode()).hexdigest()[:12]
     alert(
         settings, "ingest", key=f"unnamed:{digest}", severity="warning", title="files in the inbox not read", body=said
     )
@@ -112,7 +114,7 @@ def publish(settings: Settings) -> PublishReport:
     """Replace the published file by a copy of the build file.
 
     Raises:
-        CheckFailed: the build is not what the checks passed, because they failed or a batch came in since.
+        CheckFailed: the build is not what the checks passed, because they failed or something came in since.
         WarehouseBusy: another process held the build file for the whole bounded wait.
         SetupFailed: there is nothing to publish, or no room for the copy.
     """

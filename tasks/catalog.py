@@ -6,6 +6,7 @@ lands a file should not wait for numba and matplotlib, nor one that trades for G
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Final, ParamSpec, TypeVar, cast
 
@@ -35,12 +36,13 @@ if TYPE_CHECKING:
 
     from config.settings import Dataset, Settings
     from ops.leftovers import Removed
-    from tasks.backfill.board import Look, Watch
+    from tasks.backfill.board import Watch
     from tasks.backfill.landing import Landed
     from tasks.backfill.request import Request
     from tasks.backfill.time_sales import Rebuilt
     from tasks.backtests import BacktestSummary
     from tasks.publication import JournalsReport
+    from tasks.research.sweeps import SweepSummary
     from tasks.revisions.alerting import Revised
     from tasks.session import SessionSummary
     from tasks.stages import StagesReport
@@ -259,6 +261,15 @@ def run_backtest(
     )
 
 
+@once
+def run_sweep(settings: Settings, strategy: Path, **asked: Any) -> SweepSummary:
+    """Try many sets of parameters of one strategy file. Begun again, it goes on where it was."""
+    from tasks.research import sweeps
+
+    said = _percent_page("sweep")
+    return sweeps.run_sweep(settings, sweeps.Ask(strategy, **asked), lambda at: said(at.share, at.text))
+
+
 def session_settings(profile: str) -> Settings:
     """The settings of a session; if they can't be used, an alert says so."""
     from tasks import startup
@@ -388,22 +399,32 @@ def show(key: str, markdown: str) -> None:
 
 
 def _progress_page() -> Watch:
-    """A progress artifact of this run, for whoever looks at it in the UI."""
+    """The progress of a backfill, for whoever looks at it in the UI."""
     from tasks.backfill.board import Watch
 
-    made: list[UUID] = []
+    said = _percent_page("backfill")
+    return Watch(lambda look: said(look.share, look.text), PROGRESS_EVERY_S)
 
-    def show_progress(look: Look) -> None:
-        percent = round(100 * look.share, 1)
+
+def _percent_page(key: str) -> Callable[[float, str], None]:
+    """A progress artifact of this run, told a share and a text; not more often than anybody reads."""
+    made: list[UUID] = []
+    told_at = [-PROGRESS_EVERY_S]
+
+    def show_progress(share: float, text: str) -> None:
+        if share < 1 and time.monotonic() - told_at[0] < PROGRESS_EVERY_S:
+            return
+        told_at[0] = time.monotonic()
+        percent = round(100 * share, 1)
         try:
             if made:
-                update_progress_artifact(made[0], percent, description=look.text)
+                update_progress_artifact(made[0], percent, description=text)
             else:
-                made.append(cast("UUID", create_progress_artifact(percent, key="backfill", description=look.text)))
+                made.append(cast("UUID", create_progress_artifact(percent, key=key, description=text)))
         except httpx.HTTPError as error:  # the server is restarted in the middle of a backfill of hours: so what
             get_run_logger().warning("The progress is not shown: %s", error)
 
-    return Watch(show_progress, PROGRESS_EVERY_S)
+    return show_progress
 
 
 def announce(event: str, chain: str) -> None:

@@ -5,6 +5,8 @@ from __future__ import annotations
 from operator import add
 from typing import TYPE_CHECKING
 
+from reports.sweeps import set_text
+
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
     from datetime import datetime
@@ -13,6 +15,7 @@ if TYPE_CHECKING:
     from ops.leftovers import Removed
     from tasks.backfill.landing import Landed
     from tasks.backtests import BacktestSummary
+    from tasks.research.sweeps import SweepSummary
     from tasks.session import SessionSummary
     from tasks.stages import StagesReport
     from tasks.universe.discovery import DiscoveryReport
@@ -122,6 +125,18 @@ def of_backtest(run: BacktestSummary) -> Facts:
         **{name: figure for name, figure in figures.items() if figure},
         "run": run.run_id if run.is_new is not False else f"{run.run_id}, known already: same inputs, same result",
         **({"report": str(run.report)} if run.report else {}),
+    }
+
+
+def of_sweep(sweep: SweepSummary) -> Facts:
+    """What a sweep tried, and what the best of it is worth."""
+    at = sweep.progress
+    return {
+        "strategy": f"{sweep.strategy}, {sweep.candles:,} candles",
+        "sets": f"{at.tried:,}" + (f", {at.earlier:,} of them before" if at.earlier else ""),
+        **({"best by " + sweep.objective: set_text(sweep.best[0][0])} if sweep.best else {}),
+        "worth": "\n".join(sweep.sentences),
+        "rows": str(sweep.path),
     }
 
 

@@ -14,9 +14,9 @@ from exchange.contracts import Contract, Limits, account_for, rules_for
 from exchange.rows import Candle, Costs, Signal
 from trading.errors import InputUnusable
 from trading.model import PPM, Account, Rules
-from warehouse.replay import Span, read_candles
+from warehouse.replay import TIMEFRAMES, Span, read_candles
 from warehouse.strategies.loading import Strategy
-from warehouse.strategies.running import publication, run_strategy
+from warehouse.strategies.running import Publication, publication, run_strategy
 from warehouse.strategies.zones import NO_ZONES, zones_behind
 
 IntTable = NDArray[np.int64]
@@ -46,6 +46,17 @@ class History(NamedTuple):
     first_candle_at: datetime  # opened
     last_candle_at: datetime  # opened
     zones: pl.DataFrame  # that signals came back to (columns of `warehouse.strategies.zones`); none if not asked for
+    beside: pl.DataFrame  # candles of other timeframes that the strategy may read; none if not asked for
+
+
+class Traded(NamedTuple):
+    """What is read once, however many strategies then trade on it."""
+
+    instruments: tuple[str, ...]
+    timeframe: str
+    last: datetime | None  # latest close that was asked for
+    candles: pl.DataFrame  # columns of `marts.candles`
+    table: IntTable  # the same as columns of `Candle`
 
 
 def load_history(
@@ -57,11 +68,13 @@ def load_history(
     first: datetime | None = None,
     last: datetime | None = None,
     with_zones: bool = False,
+    with_beside: bool = False,
 ) -> History:
     """Published candles that lie between `first` and `last`, and the signals that could be acted on among them.
 
     All are of one publication, whatever is published meanwhile: also, `with_zones`, the zones of a strategy that reads
-    them. What is left out comes from the settings; without bounds it is all of history.
+    them, and, `with_beside`, the candles of other timeframes, unless its text keeps timeframes apart. What is left out
+    comes from the settings; without bounds it is all of history.
 
     Raises:
         SetupFailed: nothing is published.
@@ -69,30 +82,94 @@ def load_history(
             that proposes limits while the settings let none wait.
         CheckFailed: the strategy gives signals that can't be traded.
     """
+    with publication(settings.paths.published) as connection:
+        traded = read_traded(settings, connection, instruments, timeframe, first, last)
+        history = history_of(settings, connection, strategy, traded, with_zones=with_zones)
+        if not with_beside or strategy.reads_one_timeframe:
+            return history
+        others = tuple(name for name in TIMEFRAMES if name != history.timeframe)
+        return history._replace(beside=read_candles(connection, Span(history.instruments, others, first, last)))
+
+
+def read_traded(
+    settings: Settings,
+    connection: Publication,
+    instruments: tuple[str, ...] | None,
+    timeframe: str | None,
+    first: datetime | None,
+    last: datetime | None,
+) -> Traded:
+    """The candles of a `publication` that `load_history` would read.
+
+    Raises:
+        InputUnusable: an instrument that the settings don't describe, or no candles.
+    """
     names = instruments or settings.strategy.instruments
     frame = timeframe or settings.strategy.timeframe
-    specs = [_spec(settings, name) for name in names]
-    with publication(settings.paths.published) as connection:
-        candles = read_candles(connection, Span(names, (frame,), first, last))
-        if not len(candles):
-            raise InputUnusable(
-                f"There are no published {frame} candles of {', '.join(names)}{_span(first, last)}: "
-                "nothing to trade on."
-            )
-        proposals = run_strategy(strategy, connection, timeframe=frame, instruments=names, last=last)
-        _refuse_limits_that_no_one_set(proposals, settings, strategy)
-        zones = zones_behind(connection, proposals, frame) if with_zones and strategy.reads_smc else NO_ZONES
-    first_candle_at, last_candle_at = candles["opened_at"].min(), candles["opened_at"].max()
+    specs = _specs(settings, names)
+    candles = read_candles(connection, Span(names, (frame,), first, last))
+    if not len(candles):
+        raise InputUnusable(
+            f"There are no published {frame} candles of {', '.join(names)}{_span(first, last)}: nothing to trade on."
+        )
+    return Traded(names, frame, last, candles, candle_table(candles, names, specs, settings.costs.basis_bps))
+
+
+def history_of(
+    settings: Settings,
+    connection: Publication,
+    strategy: Strategy,
+    traded: Traded,
+    *,
+    with_zones: bool = False,
+) -> History:
+    """What a strategy proposes over candles of the same `publication`.
+
+    Raises:
+        InputUnusable: the strategy can't be used, or proposes limits while the settings let none wait.
+        CheckFailed: the strategy gives signals that can't be traded.
+    """
+    names, frame = traded.instruments, traded.timeframe
+    specs = _specs(settings, names)
+    proposals = run_strategy(strategy, connection, timeframe=frame, instruments=names, last=traded.last)
+    _refuse_limits_that_no_one_set(proposals, settings, strategy)
+    zones = zones_behind(connection, proposals, frame) if with_zones and strategy.reads_smc else NO_ZONES
+    first_candle_at, last_candle_at = traded.candles["opened_at"].min(), traded.candles["opened_at"].max()
     assert isinstance(first_candle_at, datetime)
     assert isinstance(last_candle_at, datetime)
     market = Market(
-        candles=candle_table(candles, names, specs, settings.costs.basis_bps),
+        candles=traded.table,
         signals=signal_table(proposals, names, specs, settings.costs.basis_bps, first_candle_at),
         rules=tuple(rules_of(settings, name, spec) for name, spec in zip(names, specs, strict=True)),
         costs=Costs(_ppm(settings.costs.slippage_bps), settings.costs.latency_ms * 1_000),
         account=account_for(settings.risk.starting_cash_usd),
     )
-    return History(market, names, frame, candles, first_candle_at, last_candle_at, zones)
+    beside = traded.candles.clear()
+    return History(market, names, frame, traded.candles, first_candle_at, last_candle_at, zones, beside)
+
+
+def within(history: History, first: datetime, last: datetime) -> History | None:
+    """The part of a history whose candles open at or after `first` and close by `last`; None when there are none.
+
+    A signal that was known before the first of them opened had its moment before.
+    """
+    candles = history.candles.filter(pl.col("opened_at") >= first, pl.col("closed_at") <= last)
+    if candles.is_empty():
+        return None
+    first_candle_at, last_candle_at = candles["opened_at"].min(), candles["opened_at"].max()
+    assert isinstance(first_candle_at, datetime)
+    assert isinstance(last_candle_at, datetime)
+    first_us, last_us = (round(moment.timestamp() * 1e6) for moment in (first_candle_at, last))
+    table, signals = history.market.candles, history.market.signals
+    opened, closed = (table[:, Candle._fields.index(name)] for name in ("opened_at", "closed_at"))
+    known = signals[:, Signal._fields.index("known_at")]
+    market = history.market._replace(
+        candles=table[(opened >= first_us) & (closed <= last_us)],
+        signals=signals[(known > first_us) & (known <= last_us)],
+    )
+    return history._replace(
+        market=market, candles=candles, first_candle_at=first_candle_at, last_candle_at=last_candle_at
+    )
 
 
 def candle_table(
@@ -165,6 +242,10 @@ def rules_of(settings: Settings, name: str, spec: Instrument) -> Rules:
         bucket=_bucket_number(settings, spec.bucket),
     )
     return rules_for(contract, Limits(**settings.risk.model_dump(exclude={"starting_cash_usd"})))
+
+
+def _specs(settings: Settings, names: Sequence[str]) -> list[Instrument]:
+    return [_spec(settings, name) for name in names]
 
 
 def _bucket_number(settings: Settings, bucket: str) -> int:

@@ -10,20 +10,68 @@ from exchange.rows import NOBODY, Fill, Verdict
 from reports.model import EQUITY_SCHEMA, MOMENT, TEXT, TRADE_SCHEMA, ZONE_SCHEMA
 from tasks.market import IntTable
 from trading.ledger import Trade
-from trading.metrics import drawdown_percent
+from trading.metrics.excursions import Excursions
+from trading.metrics.returns import drawdown_percent
 from trading.model import E8, Decision, Role
 
 SIDES = {1: "long", -1: "short"}
+ROLES = {int(role): role.name.lower() for role in Role}
+FILL_SCHEMA = pl.Schema({
+    "fill_no": pl.Int64(),
+    "trade_no": pl.Int64(),
+    "instrument": TEXT,
+    "filled_at": MOMENT,
+    "role": TEXT,  # entry | stop | target_1 … | exit
+    "side": TEXT,  # buy | sell
+    "quantity_base": pl.Decimal(28, 10),
+    "price": pl.Decimal(18, 10),
+    "notional_usd": pl.Decimal(28, 8),
+    "fee_usd": pl.Decimal(18, 8),
+    "slippage_usd": pl.Decimal(18, 8),  # inside the price already
+    "ambiguous": pl.Boolean(),
+})  # fmt: skip
 DECISION_SCHEMA = pl.Schema({"at": MOMENT, "instrument": TEXT, "side": TEXT, "decision": TEXT, "lost_to": TEXT})
 
 
-def trade_rows(trades: Sequence[Trade], names: Sequence[str], specs: Sequence[Instrument]) -> pl.DataFrame:
+def trade_rows(
+    trades: Sequence[Trade], excursions: Excursions, names: Sequence[str], specs: Sequence[Instrument]
+) -> pl.DataFrame:
     """Trades in the columns of `TRADE_SCHEMA`, numbered from 1 in the order of their entries."""
+    moved = zip(excursions.adverse_e8.tolist(), excursions.favourable_e8.tolist(), strict=True)
     rows = [
-        _trade_row(number, trade, names[trade.instrument], specs[trade.instrument])
-        for number, trade in enumerate(trades, start=1)
+        (number, *_trade_row(trade, names[trade.instrument], specs[trade.instrument], against_e8, for_e8))
+        for number, (trade, (against_e8, for_e8)) in enumerate(zip(trades, moved, strict=True), start=1)
     ]
     return pl.DataFrame(rows, schema=_integers_for_moments(TRADE_SCHEMA), orient="row").cast(TRADE_SCHEMA)
+
+
+def fill_rows(fills: IntTable, trades: pl.DataFrame, names: Sequence[str], specs: Sequence[Instrument]) -> pl.DataFrame:
+    """Fills (columns of `Fill`) in the columns of `FILL_SCHEMA`, exact, numbered from 1 in the order they happened.
+
+    `trades` are the rows that they were made into.
+    """
+    table = pl.DataFrame(fills, schema=dict.fromkeys(Fill._fields, pl.Int64), orient="row")
+    own = trades.select("trade_no", "instrument", pl.col("signal_at").dt.epoch("us"))
+    lots, ticks = (pl.col(name).cast(pl.Decimal(38, 0)) for name in ("lots", "price"))
+    per_lot, per_tick = (
+        pl.col("instrument").replace_strict(range(len(names)), values, return_dtype=pl.Decimal(28, 10))
+        for values in ([spec.lot_base for spec in specs], [spec.tick_usd for spec in specs])
+    )
+    quantity, price = lots * per_lot, ticks * per_tick
+    exact = table.with_row_index("fill_no", offset=1).with_columns(
+        instrument=pl.col("instrument").replace_strict(range(len(names)), names, return_dtype=pl.String),
+        role=pl.col("role").replace_strict(ROLES, return_dtype=pl.String),
+        side=pl.when(pl.col("side") > 0).then(pl.lit("buy")).otherwise(pl.lit("sell")),
+        quantity_base=quantity,
+        price=price,
+        notional_usd=quantity * price,
+        fee_usd=_in_usd("fee_e8"),
+        slippage_usd=_in_usd("slippage_e8"),
+        filled_at=pl.col("at"),
+        ambiguous=pl.col("ambiguous") != 0,
+    )
+    rows = exact.join(own, on=["instrument", "signal_at"], how="left").sort("fill_no")
+    return rows.select(FILL_SCHEMA.names()).cast(FILL_SCHEMA)
 
 
 def equity_rows(equity: IntTable, starting_usd: float) -> pl.DataFrame:
@@ -79,10 +127,12 @@ def zone_rows(zones: pl.DataFrame, trades: pl.DataFrame) -> pl.DataFrame:
     return rows.sort("known_at", "instrument", "zone_id").select(ZONE_SCHEMA.names()).cast(ZONE_SCHEMA)
 
 
-def _trade_row(number: int, trade: Trade, name: str, spec: Instrument) -> tuple[object, ...]:
+def _trade_row(
+    trade: Trade, name: str, spec: Instrument, against_e8: int, for_e8: int
+) -> tuple[str | float | bool | None, ...]:
     quantity = trade.lots * spec.lot_base
+    risk_e8 = _risk_e8(trade, spec)
     return (
-        number,
         name,
         SIDES[trade.side],
         float(quantity),
@@ -98,8 +148,12 @@ def _trade_row(number: int, trade: Trade, name: str, spec: Instrument) -> tuple[
         trade.fees_e8 / E8,
         trade.slippage_e8 / E8,
         trade.net_e8 / E8,
-        _r_multiple(trade, spec),
+        _in_r(trade.net_e8, risk_e8),
         trade.ambiguous,
+        against_e8 / E8,
+        for_e8 / E8,
+        _in_r(against_e8, risk_e8),
+        _in_r(for_e8, risk_e8),
     )
 
 
@@ -112,11 +166,20 @@ def _level(ticks: int, spec: Instrument) -> float | None:
     return float(ticks * spec.tick_usd) if ticks else None
 
 
-def _r_multiple(trade: Trade, spec: Instrument) -> float | None:
-    """Net result in units of what the stop was to cost; None without one, or when it was no risk."""
+def _risk_e8(trade: Trade, spec: Instrument) -> int | None:
+    """What the stop was to cost; None without one, or when it was no risk."""
     at_stop_e8 = int(trade.stop_price * spec.tick_usd * trade.lots * spec.lot_base * E8)
     risk_e8 = trade.side * (trade.entry_notional_e8 - at_stop_e8)
-    return trade.net_e8 / risk_e8 if trade.stop_price and risk_e8 > 0 else None
+    return risk_e8 if trade.stop_price and risk_e8 > 0 else None
+
+
+def _in_r(amount_e8: int, risk_e8: int | None) -> float | None:
+    return None if risk_e8 is None else amount_e8 / risk_e8
+
+
+def _in_usd(column: str) -> pl.Expr:
+    """1e-8 USD as exact decimals."""
+    return pl.col(column).cast(pl.Decimal(38, 8)) / E8
 
 
 def _integers_for_moments(schema: pl.Schema) -> dict[str, pl.DataType]:

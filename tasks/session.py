@@ -32,7 +32,7 @@ from ops.journal import Entry, Journal, JournalReader, Kind
 from tasks.market import History, IntTable, Market, load_history
 from tasks.provenance import code_version, settings_hash, text_hash
 from tasks.recording import Identity, closes_of, entries_of, first_difference
-from tasks.revisions.readings import Readings, read_otherwise, readings_at, readings_of
+from tasks.revisions.readings import Readings, read_otherwise, readings_between, readings_of
 from tasks.startup import told
 from trading.errors import TradingHalted
 from trading.model import E8, Decision, equity_e8
@@ -96,7 +96,7 @@ class Close(NamedTuple):
     at: int
     candles: tuple[Candle, ...]
     signals: tuple[Signal, ...]
-    readings: tuple[Entry, ...] = ()  # the candles as they were published
+    readings: tuple[Entry, ...] = ()  # what has closed since the close before, of every timeframe, as it was published
 
 
 class Straggler(NamedTuple):
@@ -147,7 +147,7 @@ def run_session(settings: Settings) -> SessionSummary:
         outbox = Outbox(journal, channels, clock)
         # Only now: what a session that has just ended decided on can't be newer than what is read under our lease.
         with told(outbox, f"session-not-started:{name}:{journal.token}", f"session can't start: {name}"):
-            history = load_history(settings, strategy)
+            history = load_history(settings, strategy, with_beside=True)
         # The token makes it another alert each time: a session that halts again has to be told again.
         with told(outbox, f"session-halted:{path.stem}:{journal.token}", f"session halted: {path.stem}"):
             stragglers = stragglers_of(history.market, identity.instruments)
@@ -284,10 +284,10 @@ def _lived(journal: Journal, history: History, identity: Identity, limit: int, c
     _refuse_revision(journal, past, market, identity)
     closes = tuple(closes_after(known_of_all(market), past.last_close_at, limit))
     readings = _readings(history, past, closes)
-    read_again = readings_at(past.candles, readings, identity.instruments)
+    read_again = readings_between(readings, 0, past.last_close_at)
     journal.append([_started(clock.now(), identity), *read_otherwise(journal, read_again)])
-    lived = (close._replace(readings=readings_at(close.candles, readings, identity.instruments)) for close in closes)
-    added, last_close_at = trade(journal, simulator, identity, lived, past.last_close_at)
+    read = _with_readings(closes, readings, past.last_close_at)
+    added, last_close_at = trade(journal, simulator, identity, read, past.last_close_at)
     return SessionSummary(
         journal=journal.path,
         note="",
@@ -303,7 +303,13 @@ def _lived(journal: Journal, history: History, identity: Identity, limit: int, c
 def _readings(history: History, past: Past, closes: Sequence[Close]) -> Readings:
     """Of all candles that the session has seen or is about to see."""
     seen = [*past.candles, *(candle for close in closes for candle in close.candles)]
-    return readings_of(history, min(candle.opened_at for candle in seen)) if seen else {}
+    return readings_of(history, min(candle.opened_at for candle in seen)) if seen else []
+
+
+def _with_readings(closes: Iterable[Close], readings: Readings, last_close_at: int) -> Iterator[Close]:
+    for close in closes:
+        yield close._replace(readings=readings_between(readings, last_close_at, close.at))
+        last_close_at = close.at
 
 
 def _refuse_revision(journal: JournalReader, past: Past, market: Market, identity: Identity) -> None:

@@ -61,11 +61,12 @@ def build_all(settings: Settings, mode: Mode = "incremental") -> StagesReport:
 def check_all(settings: Settings, *, run: str, touching: frozenset[str] | None = None) -> tuple[CheckResult, ...]:
     """Run the checks under `sql/checks/`, keep the results as those of `run`, then refuse what failed.
 
-    When all of them pass, the build is cleared for publication, unless a batch was validated since it was made.
+    When all of them pass, the build is cleared for publication, unless a batch was validated, or a look at a venue
+    believed, since it was made.
 
     Raises:
-        CheckFailed: some check found rows, which are in its text and in checks.results; or a batch that counts by now
-            is not in the build.
+        CheckFailed: some check found rows, which are in its text and in checks.results; or a batch or a look that
+            counts by now is not in the build.
         WarehouseBusy: another process held the build file for the whole bounded wait.
     """
     checks = settings.paths.sql / "checks"
@@ -85,7 +86,7 @@ def check_all(settings: Settings, *, run: str, touching: frozenset[str] | None =
     refuse_failed(results)
     if is_outdated:
         raise CheckFailed(
-            "The checks passed, but the batches that count are not those that the build was made of: one was validated "
-            "in between. Nothing is published of it; build again, then check again."
+            "The checks passed, but not all that counts is in the build: a batch was validated in between, or a venue "
+            "was looked at. Nothing is published of it; build again, then check again."
         )
     return results

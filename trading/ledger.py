@@ -73,6 +73,8 @@ class Trade(NamedTuple):
     fees_e8: int
     slippage_e8: int
     ambiguous: bool
+    lowest_price: int  # of all its fills, and of the price it is valued at while it is open
+    highest_price: int
 
     @property
     def net_e8(self) -> int:
@@ -104,6 +106,7 @@ def _trade(fills: Sequence[FillRow], last: LastPrice, unit_e8: int) -> Trade:
     assert 0 < lots >= closed, "more closed than entered"
     first, protected = entries[0], entries[-1]
     is_open = closed < lots
+    prices = [fill.price for fill in fills] + ([last.price] if is_open else [])
     return Trade(
         instrument=first.instrument,
         side=first.side,
@@ -119,6 +122,8 @@ def _trade(fills: Sequence[FillRow], last: LastPrice, unit_e8: int) -> Trade:
         fees_e8=sum(fill.fee_e8 for fill in fills),
         slippage_e8=sum(fill.slippage_e8 for fill in fills),
         ambiguous=any(fill.ambiguous for fill in fills),
+        lowest_price=min(prices),
+        highest_price=max(prices),
     )
 
 

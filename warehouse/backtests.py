@@ -1,7 +1,10 @@
-"""Backtest runs as rows: `marts.backtests`, `marts.trades`, `marts.equity`, `marts.decisions`.
+"""Backtest runs as rows: `marts.backtests`, `marts.trades`, `marts.fills`, `marts.equity`, `marts.decisions`.
 
 A run's id is a hash of all that went into it, so storing it again replaces the same rows: an unacknowledged commit
 that survived a crash does no harm.
+
+Whoever adds a column adds it at the end, raises `warehouse.schema.SCHEMA_VERSION` and adds the way to it in
+`warehouse/upkeep/migrations.py`.
 """
 
 from collections.abc import Mapping
@@ -18,21 +21,31 @@ _TABLES = {
         configuration json, instruments varchar[], timeframe varchar, first_candle_at timestamptz,
         last_candle_at timestamptz, candles bigint, trades bigint, final_equity_usd double, net_profit_usd double,
         return_percent double, max_drawdown_percent double, sharpe double, win_rate_percent double,
-        profit_factor double, fees_usd double, slippage_usd double, engine_seconds double, created_at timestamptz
+        profit_factor double, fees_usd double, slippage_usd double, engine_seconds double, created_at timestamptz,
+        cagr_percent double, volatility_percent double, sortino double, calmar double, longest_drawdown_days double,
+        expectancy_usd double, expectancy_r double, average_win_usd double, average_loss_usd double,
+        average_holding_hours double, exposure_percent double, turnover double, net_profit_usd_low double,
+        net_profit_usd_high double, max_drawdown_percent_low double, max_drawdown_percent_high double,
+        sharpe_low double, sharpe_high double, expectancy_r_low double, expectancy_r_high double
     """,
     "trades": """
         run_id varchar, trade_no bigint, instrument varchar, side varchar, quantity_base double,
         signal_at timestamptz, entered_at timestamptz, entry_price double, stop_price double, target_price double,
         exited_at timestamptz, exit_price double, exit_reason varchar, gross_pnl_usd double, fees_usd double,
-        slippage_usd double, net_pnl_usd double, r_multiple double, ambiguous boolean
+        slippage_usd double, net_pnl_usd double, r_multiple double, ambiguous boolean, mae_usd double, mfe_usd double,
+        mae_r double, mfe_r double
+    """,
+    "fills": """
+        run_id varchar, fill_no bigint, trade_no bigint, instrument varchar, filled_at timestamptz, role varchar,
+        side varchar, quantity_base decimal(28, 10), price decimal(18, 10), notional_usd decimal(28, 8),
+        fee_usd decimal(18, 8), slippage_usd decimal(18, 8), ambiguous boolean
     """,
     "equity": "run_id varchar, measured_at timestamptz, equity_usd double, drawdown_percent double",
     "decisions": """
         run_id varchar, instrument varchar, decided_at timestamptz, side varchar, decision varchar, lost_to varchar
     """,
 }
-# What tables of before don't have; as the last columns, in this order.
-_ADDED = (("decisions", "lost_to varchar"),)
+CREATE = tuple(f"create table if not exists marts.{table} ({columns})" for table, columns in _TABLES.items())
 # What a frame calls `at`: DuckDB keeps that word for time travel, nobody could select it without quotes.
 _AT = {"equity": "measured_at", "decisions": "decided_at"}
 
@@ -45,17 +58,9 @@ class RunRows:
     run_id: str
     summary: Mapping[str, object]  # the row of marts.backtests, without run_id
     trades: pl.DataFrame
+    fills: pl.DataFrame
     equity: pl.DataFrame
     decisions: pl.DataFrame
-
-
-def create_tables(connection: duckdb.DuckDBPyConnection) -> None:
-    """Create the four tables, or what of them is missing."""
-    connection.execute("create schema if not exists marts")
-    for table, columns in _TABLES.items():
-        connection.execute(f"create table if not exists marts.{table} ({columns})")
-    for table, column in _ADDED:
-        connection.execute(f"alter table marts.{table} add column if not exists {column}")
 
 
 def store_run(connection: duckdb.DuckDBPyConnection, run: RunRows) -> bool:
@@ -64,11 +69,11 @@ def store_run(connection: duckdb.DuckDBPyConnection, run: RunRows) -> bool:
     Raises:
         InputUnusable: a column is missing; names table and column.
     """
-    create_tables(connection)
     is_new = _count(connection, run.run_id) == 0
     frames = {
         "backtests": pl.DataFrame([dict(run.summary)], infer_schema_length=None),
         "trades": run.trades,
+        "fills": run.fills,
         "equity": run.equity,
         "decisions": run.decisions,
     }
@@ -78,7 +83,7 @@ def store_run(connection: duckdb.DuckDBPyConnection, run: RunRows) -> bool:
 
 
 def read_runs(connection: duckdb.DuckDBPyConnection, strategy: str | None = None) -> pl.DataFrame:
-    """Rows of `marts.backtests`, newest first; of one strategy if it is named. `create_tables` has made the table."""
+    """Rows of `marts.backtests`, newest first; of one strategy if it is named."""
     return connection.execute(
         "select * from marts.backtests where $strategy is null or strategy = $strategy"
         " order by created_at desc, run_id",
@@ -93,7 +98,7 @@ def latest_run(connection: duckdb.DuckDBPyConnection, strategy: str | None = Non
 
 
 def read_run(connection: duckdb.DuckDBPyConnection, run_id: str) -> RunRows:
-    """A stored run, with its trades, its equity and its decisions in the order of their times.
+    """A stored run, with its trades, fills, equity and decisions in the order of their times.
 
     Raises:
         InputUnusable: no run has this id.
@@ -105,6 +110,7 @@ def read_run(connection: duckdb.DuckDBPyConnection, run_id: str) -> RunRows:
         run_id,
         {name: value for name, value in summary.items() if name != "run_id"},
         trades=_rows(connection, "trades", run_id, "trade_no"),
+        fills=_rows(connection, "fills", run_id, "fill_no"),
         equity=_rows(connection, "equity", run_id, "measured_at"),
         decisions=_rows(connection, "decisions", run_id, "decided_at, instrument"),
     )

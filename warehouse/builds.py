@@ -9,7 +9,7 @@ Everything happens in the caller's transaction: an error leaves the warehouse as
 
 import hashlib
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Literal
@@ -22,6 +22,7 @@ from warehouse.changes.portions import by_instrument
 from warehouse.changes.slices import Slices, counted, reading
 from warehouse.changes.sources import candles_changed, lies_in_files
 from warehouse.changes.unchecked import note_changed
+from warehouse.features.written import AsBefore
 from warehouse.features.written import Kind as TableKind
 from warehouse.gate.clearance import note_built
 from warehouse.grammar.parameters import parameters_set
@@ -185,12 +186,12 @@ def _update_table(
 ) -> tuple[StageResult, Entry, Change | None]:
     stage = work.stage
     assert work.before is not None
-    _fill_fresh(connection, stage, since, late)
+    as_before = _fill_fresh(connection, stage, since, late)
     if [*columns_of(connection, FRESH).items()] != [*columns_of(connection, stage.name).items()]:
         connection.execute(f"drop table {FRESH}")  # there is no room for both
         return _make_table(connection, work)
     _refuse_bad_rows(connection, stage, FRESH)
-    changed = upsert_fresh(connection, stage.name, stage.header.key, since, work.before.content)
+    changed = upsert_fresh(connection, stage.name, stage.header.key, since, work.before.content, as_before)
     connection.execute(f"drop table {FRESH}")
     rows = int(changed.content.partition(":")[0])
     entry = Entry(stage.name, work.recipe, work.inputs, changed.content, rows)
@@ -231,16 +232,19 @@ def _knows_its_reach(connection: duckdb.DuckDBPyConnection, stage: Stage) -> boo
     return all(columns_of(connection, table).keys() >= SERIES_COLUMNS for table in (stage.name, *stage.inputs))
 
 
-def _fill_fresh(connection: duckdb.DuckDBPyConnection, stage: Stage, since: datetime | None, late: Slices) -> None:
+def _fill_fresh(
+    connection: duckdb.DuckDBPyConnection, stage: Stage, since: datetime | None, late: Slices
+) -> Sequence[AsBefore]:
     if since is None or (stage.header.span is None and stage.header.lookback is None):
-        _fill(connection, stage, "fresh", temporary=True, since=since)
-    elif stage.header.span is not None:
+        return _fill(connection, stage, "fresh", temporary=True, since=since)
+    if stage.header.span is not None:
         late_copies = {name: late.since(name, since - stage.header.span) for name in stage.inputs}
         connection.execute(f"create or replace temp table fresh as {reading(stage.sql, stage.places, late_copies)}")
     else:
         assert stage.header.lookback is not None
         with counted(connection, stage.inputs, since, stage.header.lookback) as copies:
             connection.execute(f"create or replace temp table fresh as {reading(stage.sql, stage.places, copies)}")
+    return ()
 
 
 def _fill(
@@ -250,16 +254,17 @@ def _fill(
     *,
     temporary: bool = False,
     since: datetime | None = None,
-) -> None:
+) -> Sequence[AsBefore]:
     kind: TableKind = "temp table" if temporary else "table"
     if stage.written:
-        stage.written.write(connection, table, kind=kind, since=since)
-    elif stage.header.is_apart:
+        return stage.written.write(connection, table, kind=kind, since=since)
+    if stage.header.is_apart:
         for number, portion in enumerate(by_instrument(connection, stage.inputs)):
             into = f"insert into {table}" if number else f"create or replace {kind} {table} as"
             connection.execute(f"{into} {reading(stage.sql, stage.places, portion)}")
     else:
         connection.execute(f"create or replace {kind} {table} as {stage.sql}")
+    return ()
 
 
 def _refuse_bad_rows(connection: duckdb.DuckDBPyConnection, stage: Stage, table: str) -> None:

@@ -274,8 +274,8 @@ def configure(connection: duckdb.DuckDBPyConnection) -> None:
 def _refuse_uncleared(connection: duckdb.DuckDBPyConnection) -> None:
     if not is_cleared(connection):
         raise CheckFailed(
-            "Not published: the warehouse is not what the checks passed. If a batch was validated in the meantime, the "
-            "build that it started publishes it."
+            "Not published: the warehouse is not what the checks passed. What came in meanwhile is checked and "
+            "published by the next build: every quarter of an hour, or now, with `transform/build`."
         )
 
 

@@ -6,6 +6,7 @@ The new rows of a stage are then computed from slices of its inputs (`warehouse/
 """
 
 import hashlib
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import NamedTuple
@@ -13,6 +14,7 @@ from typing import NamedTuple
 import duckdb
 
 from trading.errors import CheckFailed
+from warehouse.features.written import AsBefore, frame_of
 
 FRESH = "temp.fresh"  # the new rows, before they are compared
 SERIES_COLUMNS = frozenset({"instrument", "timeframe", "closed_at"})
@@ -86,11 +88,17 @@ class Upserted(NamedTuple):
 
 
 def upsert_fresh(
-    connection: duckdb.DuckDBPyConnection, table: str, key: tuple[str, ...], since: datetime | None, content: str
+    connection: duckdb.DuckDBPyConnection,
+    table: str,
+    key: tuple[str, ...],
+    since: datetime | None,
+    content: str,
+    as_before: Sequence[AsBefore] = (),
 ) -> Upserted:
     """Make the rows of `table` those of `temp.fresh`, touching only rows that differ; both have the same columns.
 
-    `since` limits both sides to rows that close at or after it. `content` is that of the table before.
+    `since` limits both sides to rows that close at or after it. Rows that are `as_before` stay, and are not among the
+    fresh ones. `content` is that of the table before.
     """
     listed = ", ".join(key)
     within = "true" if since is None else "closed_at >= $since"
@@ -105,7 +113,8 @@ def upsert_fresh(
         select {listed}, {closed_at} as changed_at, hash(old)::hugeint as old_hash, hash(fresh)::hugeint as fresh_hash,
             old.{key[0]} is not null as is_old, fresh.{key[0]} is not null as is_fresh
         from (select * from {FRESH} where {within}) as fresh
-        full join (select * from {table} where {within}) as old using ({listed})
+        full join (select * from {table} where {within} and {_may_differ(connection, table, as_before)}) as old
+            using ({listed})
         where fresh is distinct from old
         """,
         given,
@@ -130,5 +139,19 @@ def upsert_fresh(
             given,
         )
     connection.execute("drop table temp.differing")
+    connection.execute("drop table if exists temp.as_before")
     rows, hashes, columns = content.split(":")
     return Upserted(keys, changed_since, f"{int(rows) + fresh_rows - old_rows}:{int(hashes) + more_hashes}:{columns}")
+
+
+def _may_differ(connection: duckdb.DuckDBPyConnection, table: str, as_before: Sequence[AsBefore]) -> str:
+    """Condition of a row that is not `as_before`; by number, so that nothing else of those that are is read."""
+    if not as_before:
+        return "true"
+    connection.register("given", frame_of(as_before))
+    connection.execute("create or replace temp table as_before as from given")
+    connection.unregister("given")
+    return (
+        f"rowid in (select target.rowid from {table} as target left join temp.as_before using (instrument, timeframe)"
+        " where until is null or closed_at > until)"
+    )

@@ -1,4 +1,4 @@
-"""What code writes: the tables of `raw`, `checks` and `meta`. Everything else in the warehouse is a file in `sql/`.
+"""What code writes: the tables of `raw`, `checks`, `meta` and of runs. The others are files in `sql/`, one each.
 
 A landed row carries the number of its file, not the file's name, source, instrument and timeframe again: writing a text
 that repeats in every row takes as long as writing three prices. The view `raw.kraken_ohlcvt` puts them side by side.
@@ -11,10 +11,11 @@ table needs neither, nor does a view, which is replaced by what it says now.
 
 import duckdb
 
+from warehouse import backtests
 from warehouse.reference.schema import REFERENCE
 from warehouse.upkeep import migrations
 
-SCHEMA_VERSION = 2
+SCHEMA_VERSION = 3
 
 # Prices fit 18 digits: below 1e8 with 10 decimals, more than any pair of Kraken's needs, and DuckDB reads and writes
 # 64-bit decimals many times faster than 128-bit ones. Volumes can pass 1e12 with 8 decimals and get 28.
@@ -108,6 +109,7 @@ STATEMENTS = (
     )
     """,
     JOURNAL,
+    *backtests.CREATE,
     """
     create table if not exists meta.publication (
         published_at timestamptz not null, schema_version integer not null, code_version varchar not null

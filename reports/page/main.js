@@ -54,6 +54,7 @@ function describe(trade) {
     `in ${utc(trade.entered_at)} at ${price(trade.entry_price)}, stop ${price(trade.stop_price)}, target ${price(trade.target_price)}; `,
     `out ${utc(trade.exited_at)} at ${price(trade.exit_price)} by ${reason(trade)}: `,
     element('b', result, { class: tone(trade.net_pnl_usd) }),
+    `; at its worst ${number(-trade.mae_usd, 2)} USD, at its best ${signed(trade.mfe_usd, 2)}`,
     ...(trade.zones.length ? [`. It came back to ${trade.zones.map(zoneText).join(' and ')}.`] : []),
   ];
   document.getElementById('chosen').replaceChildren(...parts);

@@ -21,6 +21,8 @@ function tradeTable(table, report, trades, onChoose) {
     { title: 'Costs', key: 'costs_usd', text: (trade) => number(trade.costs_usd, 2) },
     { title: 'Net, USD', key: 'net_pnl_usd', text: (trade) => signed(trade.net_pnl_usd, 2), tone: (trade) => tone(trade.net_pnl_usd) },
     { title: 'R', key: 'r_multiple', text: (trade) => signed(trade.r_multiple, 2), tone: (trade) => tone(trade.r_multiple) },
+    { title: 'Worst, R', key: 'mae_r', text: (trade) => number(trade.mae_r === null ? null : -trade.mae_r, 2) },
+    { title: 'Best, R', key: 'mfe_r', text: (trade) => signed(trade.mfe_r, 2) },
   ];
   const shownText = document.getElementById('shown');
   const more = document.getElementById('more');

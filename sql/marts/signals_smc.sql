@@ -12,10 +12,15 @@
 -- param: calmest double = 0.05 in 0.0 .. 0.4 -- share of the last 96 candles that were calmer, the least
 -- param: wildest double = 0.95 in 0.6 .. 1.0 -- the most of it
 -- param: structure_points integer = 30 in 0 .. 100 -- if the trend of its own timeframe agrees
--- param: confluence_points integer = 20 in 0 .. 100 -- if block and gap do, or stops were swept in 20 candles
+-- param: confluence_points integer = 20 in 0 .. 100 -- if block and gap do, or stops were swept lately
+-- param: swept_candles integer = 20 in 0 .. 23 -- before this one that are lately, for a sweep of stops
 -- param: fibonacci_points integer = 20 in 0 .. 100 -- if the close itself is in optimal trade entry
--- param: regime_points integer = 15 in 0 .. 100 -- if volatility is in its middle three fifths
--- param: volume_points integer = 15 in 0 .. 100 -- if volume is at least half of the most in the last 20 candles
+-- param: regime_points integer = 15 in 0 .. 100 -- if volatility is in its middle
+-- param: middle_low double = 0.2 in 0.0 .. 0.5 -- share of the last 96 candles that were calmer, where the middle begins
+-- param: middle_high double = 0.8 in 0.5 .. 1.0 -- where it ends
+-- param: volume_points integer = 15 in 0 .. 100 -- if volume is at least such a share of the most before
+-- param: volume_share double = 0.5 in 0.0 .. 1.0 -- of the most volume of a candle
+-- param: volume_candles integer = 20 in 1 .. 23 -- before this one that are looked at for it
 -- param: min_points integer = 50 in 0 .. 100 -- that an entry needs
 -- param: stop_buffer_atr double = 0.25 in 0.0 .. 2.0 -- from the far side of the zone to the stop
 -- param: narrowest_stop_atr double = 1.0 in 0.1 .. 3.0 -- nearer is noise, and costs weigh too much
@@ -202,8 +207,12 @@ with_previous as (
         lag(block_far) over in_time as block_bottom,
         lag(gap_near) over in_time as gap_top,
         lag(gap_far) over in_time as gap_bottom,
-        max(volume) over (in_time rows between 20 preceding and 1 preceding) as most_volume,
-        bool_or(has_swept) over (in_time rows between 20 preceding and current row) as has_swept_lately
+        max(volume) over (
+            in_time rows between getvariable('volume_candles') preceding and 1 preceding
+        ) as most_volume,
+        bool_or(has_swept) over (
+            in_time rows between getvariable('swept_candles') preceding and current row
+        ) as has_swept_lately
     from sided
     window in_time as (partition by instrument, timeframe, side order by closed_at)
 
@@ -251,8 +260,15 @@ scored as (
         case when trend > 0 then getvariable('structure_points') else 0 end
         + case when (has_block and has_gap) or has_swept_lately then getvariable('confluence_points') else 0 end
         + case when close between ote_far and ote_near then getvariable('fibonacci_points') else 0 end
-        + case when volatility between 0.2 and 0.8 then getvariable('regime_points') else 0 end
-        + case when volume >= 0.5 * most_volume then getvariable('volume_points') else 0 end as points
+        + case
+            when volatility between getvariable('middle_low') and getvariable('middle_high')
+                then getvariable('regime_points')
+            else 0
+        end
+        + case
+            when volume >= getvariable('volume_share') * most_volume then getvariable('volume_points')
+            else 0
+        end as points
     from zoned
 
 ),

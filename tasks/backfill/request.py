@@ -92,14 +92,15 @@ def request_of(
         raise SetupFailed(f"No venue was chosen. {_how_to_choose(settings)}")
     if chosen not in settings.venues:
         raise SetupFailed(f"There is no venue {chosen!r}; config/base.toml has {', '.join(settings.venues)}.")
-    refuse_other_venue(settings, chosen)
-    members = _members(settings, chosen)
+    if venue is not None:
+        refuse_other_venue(settings, venue)
+    names = instruments or (*settings.instruments, *settings.backfill.instruments)
+    members = _members(settings, chosen) if _asks_for_others(settings, names) else {}
     if instruments and UNIVERSE in instruments and not members:
         raise SetupFailed(
             f"The universe of {chosen} has no member, or nobody has looked yet. Look now: `prefect deployment run "
             f"universe/discover --param venue={chosen}`; after the next build `slipway universe` says who is in."
         )
-    names = instruments or (*settings.instruments, *settings.backfill.instruments)
     return Request(
         chosen,
         tuple(dict.fromkeys(each for name in names for each in (members if name == UNIVERSE else (name,)))),
@@ -182,6 +183,11 @@ def venue_among(settings: Settings, sources: Iterable[str]) -> str | None:
     """The venue that some source belongs to. `kraken` alone, without a dash, is its archives, which anyone may use."""
     venues = {venue for venue, dash, _ in (source.partition("-") for source in sources) if dash}
     return next(iter(sorted(venues & set(settings.venues))), None)
+
+
+def _asks_for_others(settings: Settings, names: Iterable[str]) -> bool:
+    """Whether some of these are known by the universe alone. Else the build file, for which others wait, stays shut."""
+    return any(name == UNIVERSE or ("/" in name and name not in settings.instruments) for name in names)
 
 
 def _members(settings: Settings, venue: str) -> dict[str, str]:

@@ -2,7 +2,6 @@
 
 import random
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import replace
 from datetime import datetime
 from pathlib import Path
 from typing import NamedTuple
@@ -16,12 +15,10 @@ from tasks.backtests import simulated
 from tasks.market import History, load_history
 from tasks.stages import smc_kernel
 from trading.errors import InputUnusable
-from trading.metrics import Metrics
-from warehouse.grammar.lint import series_columns_bound
+from trading.metrics.figures import Metrics
 from warehouse.grammar.parameters import Param, Value
-from warehouse.replay import Span, read_candles
-from warehouse.schema import TIMEFRAME_US
-from warehouse.strategies.loading import Strategy, load_strategy
+from warehouse.replay import TIMEFRAMES, Span, read_candles
+from warehouse.strategies.loading import Strategy, load_strategy, with_parameters
 from warehouse.strategies.running import publication
 from warehouse.strategies.trials import (
     Offence,
@@ -108,9 +105,9 @@ def check_strategy(
 
 def _candles(settings: Settings, strategy: Strategy, names: tuple[str, ...], timeframe: str) -> pl.DataFrame:
     """All that the strategy may read: other timeframes too, unless its text keeps them apart."""
-    is_bound = "timeframe" in series_columns_bound(strategy.sql, strategy.file)
+    read = (timeframe,) if strategy.reads_one_timeframe else TIMEFRAMES
     with publication(settings.paths.published) as connection:
-        candles = read_candles(connection, Span(names, (timeframe,) if is_bound else tuple(TIMEFRAME_US)))
+        candles = read_candles(connection, Span(names, read))
     if candles.is_empty():
         raise InputUnusable(f"There are no published {timeframe} candles of {', '.join(names)} to try it on.")
     return candles
@@ -149,7 +146,7 @@ def _variations(
         if isinstance(value, bool | str):
             continue
         for other in _near(params[name], value):
-            varied = replace(strategy, values={**strategy.values, name: other})
+            varied = with_parameters(strategy, {name: other})
             others = load_history(settings, varied, instruments=history.instruments, timeframe=history.timeframe)
             yield Varied(name, other, _metrics(settings, others))
 

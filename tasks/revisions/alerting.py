@@ -1,5 +1,7 @@
 """Candles that changed after a session had decided upon them (I31): told once for each, before anybody wonders."""
 
+import hashlib
+from collections.abc import Sequence
 from datetime import datetime
 from typing import NamedTuple
 
@@ -47,7 +49,8 @@ class Revised(NamedTuple):
 def alert_revised_decisions(settings: Settings) -> tuple[Revised, ...]:
     """Alert for every session and series of which candles were revised after they were used; all that there are.
 
-    One alert per session, series and batch that revised, ever: the outbox knows what it has told.
+    One alert per session, series and batch that revised, ever: the outbox knows what it has told. No batch is known to
+    have taken a candle away. So those that are gone are told together, and again when they are not the same any more.
 
     Raises:
         WarehouseBusy: another process held the build file for the whole bounded wait.
@@ -55,11 +58,12 @@ def alert_revised_decisions(settings: Settings) -> tuple[Revised, ...]:
     """
     with unit_of_work(settings.paths.build, **settings.warehouse.model_dump()) as warehouse:
         revised = tuple(Revised(*row) for row in warehouse.execute(_REVISED).fetchall())
-    together: dict[tuple[str, str, str, str], list[Revised]] = {}
+    together: dict[tuple[str, str, str, str | None], list[Revised]] = {}
     for candle in revised:
-        key = candle.session, candle.instrument, candle.timeframe, candle.batch_id or "gone"
+        key = candle.session, candle.instrument, candle.timeframe, candle.batch_id
         together.setdefault(key, []).append(candle)
-    for (session, instrument, timeframe, revised_by), candles in together.items():
+    for (session, instrument, timeframe, batch), candles in together.items():
+        revised_by = batch or f"gone:{_digest(candles)}"
         more = [f"… and {len(candles) - SHOWN} more"] if len(candles) > SHOWN else []
         alert(
             settings,
@@ -70,3 +74,8 @@ def alert_revised_decisions(settings: Settings) -> tuple[Revised, ...]:
             body="\n".join([*map(str, candles[:SHOWN]), *more, "All of them: from marts.revised_decisions"]),
         )
     return revised
+
+
+def _digest(gone: Sequence[Revised]) -> str:
+    told = "\n".join(f"{candle.closed_at.isoformat()} {candle.close_used}" for candle in gone)
+    return hashlib.sha256(told.encode()).hexdigest()[:12]

@@ -34,7 +34,7 @@ IMPURE = {
 IMPURE_CALLS = {"open", "print", "input", "exec", "eval", "__import__"}
 CORE_LIBRARIES = {
     "collections", "dataclasses", "enum", "functools", "hashlib", "inspect", "itertools", "math", "numba", "numpy",
-    "re", "typing",
+    "re", "statistics", "typing",
 }  # fmt: skip
 INDICATOR_LIBRARIES = CORE_LIBRARIES | {"polars", "talib"}
 

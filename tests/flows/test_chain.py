@@ -116,10 +116,11 @@ def slipway(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Slipway]:
 
 
 class Idle(NamedTuple):
-    """Runs of ingest that have nothing to land, side by side."""
+    """Runs that change nothing in the warehouse, side by side."""
 
     again: FlowRun  # the same archive
     empty: FlowRun  # an inbox without a file
+    sweep: FlowRun  # two sets of parameters
 
 
 @pytest.fixture(scope="module")
@@ -127,6 +128,7 @@ def idle(slipway: Slipway, tmp_path_factory: pytest.TempPathFactory) -> Idle:
     begun = (
         slipway.begun("ingest/archive", path=str(slipway.archive)),
         slipway.begun("ingest/inbox", path=str(tmp_path_factory.mktemp("inbox"))),
+        slipway.begun("sweep/ema-cross-sets", vary=["stop_atr=1,2"], folds=2),
     )
     return Idle(*map(slipway.ended, begun))
 
@@ -214,6 +216,16 @@ def test_landing_the_same_archive_again_lands_nothing(slipway: Slipway, idle: Id
     with Orchestrator(slipway.up.api_url) as server:
         assert server.facts(idle.again.id)["rows landed"] == "0"
     assert idle.again.id not in chains_that_landed(slipway)
+
+
+def test_a_sweep_tries_its_sets_and_says_what_the_best_is_worth(slipway: Slipway, idle: Idle) -> None:
+    assert idle.sweep.state_type == "COMPLETED", idle.sweep.message
+    with Orchestrator(slipway.up.api_url) as server:
+        facts = server.facts(idle.sweep.id)
+    assert facts["sets"] == "2"
+    assert facts["best by sharpe"].startswith("stop_atr=")
+    assert "Walked forward" in facts["worth"]
+    assert Path(facts["rows"]).is_file()
 
 
 def test_a_bad_input_fails_its_flow_and_stops_the_chain_there(slipway: Slipway, tmp_path: Path) -> None:
@@ -348,6 +360,7 @@ def test_an_inbox_lands_what_is_good_names_what_is_bad_and_is_not_poisoned_by_it
     hours = (load_settings().paths.sample / "XBTUSD_60.csv").read_text().splitlines(keepends=True)
     (tmp_path / "XBTUSD_60.csv").write_text("".join(hours[-50:]))
     (tmp_path / "ETHUSD_60.csv").write_text("this is not a candle\n")
+    (tmp_path / "mine.csv").write_text("nobody knows of what\n")
     for file in tmp_path.iterdir():
         os.utime(file, (at_rest, at_rest))
     first = slipway.run_of("ingest/inbox", path=str(tmp_path))
@@ -356,6 +369,9 @@ def test_an_inbox_lands_what_is_good_names_what_is_bad_and_is_not_poisoned_by_it
     with Orchestrator(slipway.up.api_url) as server:
         assert server.facts(first.id)["rows landed"] == "50"
     assert slipway.run_of("ingest/inbox", path=str(tmp_path)).state_type == "COMPLETED"
+    with JournalReader(slipway.state / "journals" / "ingest.sqlite") as journal:
+        told = [row.values["title"] for row in journal.rows(kinds=[Kind.ALERT])]
+    assert told.count("files in the inbox not read") == 1
 
 
 class Silent:

@@ -7,8 +7,16 @@ import numpy as np
 import polars as pl
 import pytest
 
-from reports.model import CANDLE_SCHEMA, EQUITY_SCHEMA, TRADE_SCHEMA, ZONE_SCHEMA, BacktestView, metrics_of
-from trading.metrics import drawdown_percent
+from reports.model import (
+    CANDLE_SCHEMA,
+    EQUITY_SCHEMA,
+    TRADE_SCHEMA,
+    ZONE_SCHEMA,
+    BacktestView,
+    intervals_of,
+    metrics_of,
+)
+from trading.metrics.returns import drawdown_percent
 
 BEGIN = datetime(2023, 1, 1, tzinfo=UTC)
 HOUR = timedelta(hours=1)
@@ -51,6 +59,7 @@ def view_of(
         "assumptions": ("No funding is paid.", "Stop first."),
         "configuration": (("risk per trade", "1 %"),),
         "metrics": metrics_of(frame, equity, STARTING_USD),
+        "intervals": intervals_of(frame, equity, STARTING_USD, "3f9a1c5b"),
         "candles": {name: candle_frame(candle_count, 100.0 * (i + 1)) for i, name in enumerate(instruments)},
         "trades": frame,
         "equity": equity,
@@ -90,6 +99,10 @@ def trade_frame(instruments: tuple[str, ...], count: int, win_usd: float) -> pl.
             "net_pnl_usd": win_usd,
             "r_multiple": -1.1 if i else None,
             "ambiguous": i == 2,
+            "mae_usd": 900.5,
+            "mfe_usd": 120.0 + i,
+            "mae_r": 1.2 if i else None,
+            "mfe_r": 0.15 if i else None,
         }
         for i in range(count)
     ]

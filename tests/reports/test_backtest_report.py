@@ -9,7 +9,7 @@ import pytest
 
 from reports import backtest
 from reports.backtest import render, write_report
-from trading.metrics import NO_TRADES
+from trading.metrics.trades import NO_TRADES
 
 VOID = {"meta", "link", "br", "hr", "img", "input"}
 
@@ -69,6 +69,44 @@ def test_without_zones_nothing_is_said_of_them(make_view):
     page = Page(render(make_view()))
     assert "ones that" not in page.text
     assert ("div", "id", "zones") not in page.attributes
+
+
+def test_the_result_is_told_by_instrument_side_exit_and_hour(make_view):
+    text = Page(render(make_view())).text
+    assert "BTC/USD30.0 %" + "−2,4010.00−1.10" in text
+    assert "long20.0 %−1,600" in text
+    assert "stop50.0 %−4,001" in text
+    for hour in ("01:00", "11:00", "21:00", "07:00", "17:00"):
+        assert f"{hour}10.0 %" in text
+
+
+def test_a_figure_says_how_sure_it_is_where_that_can_be_known(make_view):
+    text = Page(render(make_view(trade_count=40, candle_count=24 * 45))).text
+    assert re.search(r"USD, from 100,00095 %: −[\d,]+ to −[\d,]+", text)
+    assert "USD a trade95 %: −1.10 to −1.10 R" in text
+    assert "lies the figure in 95 of 100 of 1,000 histories drawn from this one: its days in blocks of 4" in text
+    assert "95 %" not in Page(render(make_view())).text
+
+
+def test_each_trade_is_a_dot_in_the_colour_of_its_result(make_view):
+    lost = render(make_view())
+    assert (dots(lost, "loss"), dots(lost, "gain")) == (4, 0)  # one of the five had no stop
+    assert "Of 4 losing trades, 0 % were once a full R ahead." in Page(lost).text
+    won = render(make_view(win_usd=50.0))
+    assert (dots(won, "loss"), dots(won, "gain")) == (0, 4)
+    assert "The median winning trade was 1.20 R behind at its worst." in Page(won).text
+    many = render(make_view(trade_count=6_001, win_usd=50.0))
+    assert 1_000 < dots(many, "gain") <= 2_000
+
+
+def test_trades_without_a_stop_are_no_dots(make_view):
+    one = make_view(trade_count=1)
+    assert 'class="scatter"' not in render(one)
+
+
+def dots(page: str, tone: str) -> int:
+    (path,) = re.findall(rf'<path class="dots {tone}" d="([^"]*)"/>', page)
+    return path.count("h0")
 
 
 def test_nothing_is_loaded_from_anywhere(make_view):

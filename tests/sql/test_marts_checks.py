@@ -10,6 +10,8 @@ CHECKS = Path(__file__).parents[2] / "sql" / "checks"
 NOW = "2026-11-22 12:00:00+00"
 OURS = {"batches_add_up", "candles_consistent", "candles_once_each", "candles_validated", "series_add_up"}
 TABLES = frozenset({"raw.batches", "marts.candles", "marts.data_quality"})
+DAYS = (CHECKS.parent / "marts" / "candle_days.sql").read_text(encoding="utf-8")
+BUILD_DAYS = f"create or replace table marts.candle_days as {DAYS}"  # as the build does, after whatever came in
 CANDLE = "'BTC/USD', '15m', '2023-01-01 00:00:00+00', '2023-01-01 00:15:00+00', 100, 110, 90, 105, 1, 1, 'kraken', 'b1'"
 
 FAULTS = {
@@ -22,7 +24,7 @@ FAULTS = {
     "high below open": ("update marts.candles set high = 99", "candles_consistent"),
     "a price of zero": ("update marts.candles set low = 0", "candles_consistent"),
     "a candle that closes before it opens": ("update marts.candles set closed_at = opened_at", "candles_consistent"),
-    "a candle twice": ("insert into marts.candles from marts.candles", "candles_once_each"),
+    "a candle twice": (f"insert into marts.candles from marts.candles; {BUILD_DAYS}", "candles_once_each"),
     "a candle of a refused batch": ("update raw.files set state = 'refused'", "candles_validated"),
     "an interval that nobody accounts for": ("update marts.data_quality set missing = 0", "series_add_up"),
     "a candle from nowhere": ("update marts.candles set batch_id = null", "candles_validated"),
@@ -44,8 +46,7 @@ def warehouse():
             " source varchar, batch_id varchar)"
         )
         connection.execute(f"insert into marts.candles values ({CANDLE})")
-        days = (CHECKS.parent / "marts" / "candle_days.sql").read_text(encoding="utf-8")
-        connection.execute(f"create view marts.candle_days as {days}")
+        connection.execute(BUILD_DAYS)
         connection.execute(
             "create table marts.data_quality as"
             " select 'BTC/USD' as instrument, '15m' as timeframe, 6 as expected, 3 as present, 2 as filled,"

@@ -201,3 +201,21 @@ def test_the_average_of_the_day_is_the_one_that_is_asked_for():
 def test_a_day_that_closes_later_is_not_looked_at():
     tomorrow = {**DAY, "timeframe": "1d", "closed_at": NOON + dt.timedelta(hours=12), "trend": -1, "close": 80.0}
     assert answers([*rows_of(), tomorrow]) == answers(rows_of())
+
+
+@pytest.mark.parametrize(
+    ("changes", "params", "more"),
+    [
+        ({"entry": {"volatility_14_96": 0.85}}, {"middle_high": 0.9}, 0.15),
+        ({"entry": {"volatility_14_96": 0.15}}, {"middle_low": 0.1}, 0.15),
+        ({"entry": {"volume": 0.4}}, {"volume_share": 0.4}, 0.15),
+        ({"earlier": {"volume": 10.0}}, {"volume_candles": 1}, 0.15),
+        ({"earlier": {"swept_lows": 106.5}}, {"swept_candles": 1}, -0.20),
+    ],
+)
+def test_what_earns_points_can_be_set(changes, params, more):
+    earlier = {"timeframe": "15m", "closed_at": NOON - QUARTER, **BEFORE, **changes.get("earlier", {})}
+    rows = [earlier, *rows_of(**changes)]
+    (by_default,), _ = answers(rows)
+    (as_set,), _ = answers(rows, **params)
+    assert as_set["score"] == pytest.approx(by_default["score"] + more)

@@ -1,8 +1,11 @@
 """The universe as the instruments of a backfill: asked for by its name, or fetched every day by the settings."""
 
+from contextlib import AbstractContextManager
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import Any
 
+import duckdb
 import pytest
 
 from config.settings import Settings, load_settings
@@ -66,3 +69,33 @@ def test_a_universe_that_nobody_knows_is_refused_when_it_is_asked_for_and_awaite
     with pytest.raises(SetupFailed, match=r"nobody has looked yet\. Look now: `prefect deployment run universe/disc"):
         request_of(settings, venue="sandbox", instruments=["universe"])
     assert request_of(daily(settings, "universe"), venue="sandbox").instruments == ("BTC/USD", "ETH/USD")
+
+
+@pytest.mark.parametrize(
+    ("asked", "openings"),
+    [
+        ({"venue": "sandbox"}, 1),  # is the warehouse another venue's?
+        ({"venue": None}, 1),  # whose is it?
+        ({"venue": "sandbox", "instruments": ["BTC/USD", "PF_SOLUSD"]}, 1),
+        ({"venue": "sandbox", "instruments": ["AVAX/USD"]}, 2),
+        ({"venue": "sandbox", "instruments": ["universe"]}, 2),
+    ],
+    ids=["routine", "routine, venue left out", "known markets", "another market", "the universe"],
+)
+def test_a_request_waits_for_the_build_file_no_oftener_than_it_has_to(
+    asked: dict[str, Any], openings: int, judged: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with unit_of_work(judged.paths.build, **judged.warehouse.model_dump()) as warehouse:
+        warehouse.execute(
+            "insert into raw.batches values ('b', 'sandbox-rest', 'p', 'h', ?, 'validated', 0, 0, 0, 0, 0, '')",
+            [LOOKED_AT],
+        )
+    opened: list[Path] = []
+
+    def counted(path: Path, **limits: Any) -> AbstractContextManager[duckdb.DuckDBPyConnection]:
+        opened.append(path)
+        return unit_of_work(path, **limits)
+
+    monkeypatch.setattr("tasks.backfill.request.unit_of_work", counted)
+    request_of(judged, **asked)
+    assert len(opened) == openings

@@ -43,6 +43,30 @@ def test_the_books_balance_and_the_rows_are_published(settings, strategy):
     assert answers == trades
 
 
+def test_the_fills_of_a_run_are_its_trades_to_the_last_decimal(settings, strategy):
+    run = run_backtest(settings, strategy, report=False)
+    with duckdb.connect(str(settings.paths.published), read_only=True) as published:
+        totals = published.execute(
+            "select trade_no, sum(fee_usd)::double, sum(slippage_usd)::double, sum(if(side = 'sell', 1, -1)"
+            " * notional_usd)::double, count(*) from marts.fills group by trade_no order by trade_no"
+        ).fetchall()
+    closed = [total for total in totals if total[4] > 1]
+    assert len(totals) == run.metrics.trades
+    trades = {row["trade_no"]: row for row in run.view.trades.iter_rows(named=True)}
+    for number, fees, slippage, gained, _ in closed:
+        trade = trades[number]
+        assert (fees, slippage) == (trade["fees_usd"], trade["slippage_usd"])
+        assert gained - fees == pytest.approx(trade["net_pnl_usd"], abs=1e-7)
+
+
+def test_no_trade_lost_more_than_its_worst_moment_nor_won_more_than_its_best(settings, strategy):
+    trades = run_backtest(settings, strategy, store=False, report=False).view.trades
+    moved = trades["gross_pnl_usd"] - trades["slippage_usd"]
+    assert (moved <= trades["mfe_usd"] + 1e-6).all()
+    assert (moved >= -trades["mae_usd"] - 1e-6).all()
+    assert (trades["mae_usd"] > 0).mean() > 0.9
+
+
 def test_every_query_of_the_greeting_runs_on_what_is_published(settings, strategy):
     run_backtest(settings, strategy, report=False)
     with duckdb.connect(str(settings.paths.published), read_only=True) as published:

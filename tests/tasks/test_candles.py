@@ -252,6 +252,16 @@ def test_files_of_an_inbox_that_nobody_can_read_are_named_and_alerted_once_for_t
         assert len([*journal.rows(kinds=[Kind.ALERT])]) == 2
 
 
+def test_another_file_under_a_name_that_nobody_can_read_is_alerted_again(fresh, inbox):
+    put(inbox / "mine.csv", "1,2,3")
+    for written_s in (1e9, 1e9 + 3600):
+        os.utime(inbox / "mine.csv", (written_s, written_s))
+        alert_unnamed(fresh, inbox)
+        alert_unnamed(fresh, inbox)
+    with JournalReader(fresh.paths.journals / "ingest.sqlite") as journal:
+        assert len([*journal.rows(kinds=[Kind.ALERT])]) == 2
+
+
 def test_a_map_that_states_what_the_files_hold_leaves_none_unread(fresh, inbox):
     put(inbox / "mine.csv", "1,2,3")
     columns = {"opened_at": "t", "open": "o", "high": "h", "low": "l", "close": "c", "volume": "v"}

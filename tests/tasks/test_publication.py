@@ -2,16 +2,22 @@
 
 import shutil
 from datetime import UTC, datetime
+from decimal import Decimal
 
 import duckdb
 import pytest
 
 from config.settings import load_settings
 from tasks.candles import land_archive, publish
+from tasks.publication import publish_journals
 from tasks.stages import build_all, check_all
 from trading.errors import CheckFailed
+from warehouse.backtests import create_tables
 from warehouse.connection import unit_of_work
 from warehouse.gate.validation import validate
+from warehouse.reference.discoveries import Discovery, record
+from warehouse.reference.funding import FundingHour, land_funding
+from warehouse.upkeep.retention import forget
 
 pytestmark = pytest.mark.xdist_group("publication")  # one warehouse is built for all
 
@@ -67,11 +73,105 @@ def test_a_build_that_was_not_checked_is_not_published(settings):
     assert settings.paths.published.is_file()
 
 
-def test_a_batch_that_came_in_after_the_checks_waits_for_its_own(settings, tmp_path):
-    check_all(settings, run="a")
+def opened(settings):
+    return unit_of_work(settings.paths.build, **settings.warehouse.model_dump())
+
+
+def batch_landed(settings, tmp_path):
+    land_archive(settings, archive(tmp_path / "b", 8, 8))
+
+
+def batch_validated(settings, tmp_path):
     landed(settings, archive(tmp_path / "b", 8, 8))
+
+
+def funding_rate(settings, _):
+    began_at = datetime(2023, 1, 1, tzinfo=UTC)
+    with opened(settings) as warehouse:
+        rates = [FundingHour("PF_XBTUSD", began_at, Decimal("0.1"), Decimal("0.00001"))]
+        land_funding(warehouse, rates, source="kraken-rest", fetched_at=datetime.now(UTC))
+
+
+def believed_look(settings, _):
+    with opened(settings) as warehouse:
+        assert record(warehouse, Discovery("kraken-rest", datetime.now(UTC), [], [], [], doubts=()))
+
+
+def refused_look(settings, _):
+    with opened(settings) as warehouse:
+        assert record(warehouse, Discovery("kraken-rest", datetime.now(UTC), [], [], [], doubts=("It is empty.",)))
+
+
+def line_in_quarantine(settings, _):
+    with opened(settings) as warehouse:
+        warehouse.execute("insert into raw.quarantine select 'b', 'own', 'f', 1, 'i', '15m', null, 'bad', 'x', now()")
+
+
+def table_of_later_code(settings, _):
+    with opened(settings) as warehouse:
+        warehouse.execute("create table raw.trades as select 1 as price")
+
+
+SOURCES = (
+    batch_landed,
+    batch_validated,
+    funding_rate,
+    believed_look,
+    refused_look,
+    line_in_quarantine,
+    table_of_later_code,
+)
+
+
+@pytest.mark.parametrize("tell", SOURCES, ids=lambda tell: tell.__name__)
+def test_what_is_told_after_the_checks_is_not_published_before_its_own(tell, settings, tmp_path):
+    check_all(settings, run="a")
+    tell(settings, tmp_path)
     with pytest.raises(CheckFailed, match="Not published"):
         publish(settings)
+
+
+@pytest.mark.parametrize(
+    "tell", [batch_landed, funding_rate, believed_look, refused_look], ids=lambda tell: tell.__name__
+)
+def test_the_next_build_publishes_what_was_told_after_the_checks(tell, settings, tmp_path):
+    check_all(settings, run="a")
+    tell(settings, tmp_path)
+    build_all(settings)
+    check_all(settings, run="b")
+    publish(settings)
+
+
+def test_what_was_refused_and_is_forgotten_after_the_checks_is_no_longer_what_they_passed(settings, tmp_path):
+    batch = land_archive(settings, archive(tmp_path / "b", 8, 8))
+    with opened(settings) as warehouse:
+        warehouse.execute("update raw.batches set state = 'refused' where batch_id = ?", [batch.batch_id])
+        warehouse.execute("update raw.files set state = 'refused' where batch_id = ?", [batch.batch_id])
+    check_all(settings, run="a")
+    now = datetime.now(UTC)
+    with opened(settings) as warehouse:
+        assert forget(warehouse, refused_before=now, texts_before=now, checks_before=now).refused_batches == 1
+    with pytest.raises(CheckFailed, match="Not published"):
+        publish(settings)
+
+
+def test_rows_of_runs_sessions_and_checks_are_published_whenever_they_come(settings):
+    check_all(settings, run="a")
+    with opened(settings) as warehouse:
+        create_tables(warehouse)
+        warehouse.execute("insert into marts.backtests (run_id) values ('r')")
+        warehouse.execute("insert into marts.journal select 's', 1, now(), 'decision', now(), 'i', null, '{}', 'h'")
+        warehouse.execute("insert into checks.results select 'day', 's', 'c', true, 0, '', now()")
+    assert publish_journals(settings).is_published
+
+
+def test_a_look_that_was_believed_between_build_and_checks_is_not_published_unbuilt(settings, tmp_path):
+    believed_look(settings, tmp_path)
+    with pytest.raises(CheckFailed, match="build again"):
+        check_all(settings, run="a")
+    build_all(settings)
+    check_all(settings, run="b")
+    publish(settings)
 
 
 def test_a_batch_that_came_in_between_build_and_checks_is_not_published_unbuilt(settings, tmp_path):

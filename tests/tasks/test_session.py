@@ -89,10 +89,10 @@ def test_candles_are_read_when_no_older_session_can_write_any_more(short, monkey
     path = run_session(short).journal
     with Journal(path, holder="older", clock=SteppedClock()) as older:
 
-        def read(*given: object) -> History:
+        def read(*given: object, **named: bool) -> History:
             with pytest.raises(TradingHalted, match="took over"):
                 older.append([])
-            return load_history(*given)
+            return load_history(*given, **named)
 
         monkeypatch.setattr("tasks.session.load_history", read)
         assert run_session(short).is_up_to_date

@@ -9,9 +9,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from trading.errors import InputUnusable
-from trading.indicators.families import FAMILIES, Candles
+from trading.indicators.families import AT_ONCE, FAMILIES, Candles
 from trading.indicators.needs import Need, is_indicator_column, parse_need
-from trading.indicators.series import LONGEST_GAP, calculate
+from trading.indicators.series import LONGEST_GAP, calculate, calculate_all
 
 QUARTER_US = 900_000_000
 DAY_US = 86_400_000_000
@@ -172,13 +172,53 @@ def test_equals_a_slow_reading_of_its_definition(candles, need):
 
 
 def test_volatility_is_the_share_of_candles_that_were_no_wilder():
-    random = np.random.default_rng(7)
-    close = 1000 + np.cumsum(random.normal(size=300))
-    width = random.uniform(1, 20, size=300)
-    opened = np.arange(300) * QUARTER_US
-    candles = Candles(opened, close + width, close - width, close, np.ones(300), QUARTER_US)
+    candles = long_series(300)
     (got,) = calculate(parse_need("volatility(14, 96)"), candles).values()
     np.testing.assert_allclose(got, slow_volatility(candles, 14, 96)[0], rtol=1e-12)
+
+
+def test_volatility_of_a_long_series_is_that_of_each_candle_alone():
+    candles = long_series(2 * AT_ONCE)
+    relative = calculate(parse_need("atr(14)"), candles)["atr_14"] / candles.close
+    alone = [np.mean(relative[n - 95 : n + 1] <= relative[n]) for n in range(109, len(relative))]
+    (got,) = calculate(parse_need("volatility(14, 96)"), candles).values()
+    assert got[109:].tolist() == alone
+
+
+@given(series(most=300))
+@examples(80)
+def test_vwap_is_bit_for_bit_that_of_each_day_summed_alone(candles):
+    calm = without_long_gaps(candles)
+    expected = np.array(vwap_day_by_day(calm))
+    assert calculate(parse_need("vwap()"), calm)["vwap"].tobytes() == expected.tobytes()
+
+
+def vwap_day_by_day(candles):
+    days = candles.opened_us // DAY_US
+    values = []
+    for day in np.unique(days):
+        traded = worth = 0.0
+        for high, low, close, volume in zip(*(column[days == day] for column in candles[1:5]), strict=True):
+            typical = (high + low + close) / 3
+            traded, worth = traded + volume, worth + typical * volume
+            values.append(worth / traded if traded else typical)
+    first = np.sum(days == days[0]) if candles.opened_us[0] % DAY_US else 0
+    return [math.nan] * first + values[first:]
+
+
+def long_series(size):
+    random = np.random.default_rng(7)
+    close = 1000 + np.cumsum(random.normal(size=size))
+    width = random.uniform(1, 20, size=size)
+    return Candles(np.arange(size) * QUARTER_US, close + width, close - width, close, np.ones(size), QUARTER_US)
+
+
+@given(series(), needs(), st.integers(0, 90))
+@examples(150)
+def test_the_newest_values_are_those_of_the_whole(candles, need, newest):
+    whole, told = calculate(need, candles), calculate_all((need,), candles, newest)
+    first = max(len(candles.close) - newest, 0)
+    assert {k: v[first:].tobytes() for k, v in whole.items()} == {k: v.tobytes() for k, v in told.items()}
 
 
 @given(series(least=2), needs(), st.data())

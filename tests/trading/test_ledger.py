@@ -42,7 +42,7 @@ def test_a_long_that_reaches_its_target():
     assert trade == Trade(
         instrument=0, side=1, lots=5, signal_at=9, entered_at=10, entry_notional_e8=5_000_000, stop_price=90,
         target_price=120, exited_at=20, exit_notional_e8=6_000_000, exit_reason=ExitReason.TARGET, fees_e8=700,
-        slippage_e8=50_000, ambiguous=False,
+        slippage_e8=50_000, ambiguous=False, lowest_price=100, highest_price=120,
     )  # fmt: skip
     assert trade.net_e8 == 1_000_000 - 700
     assert trade.gross_e8 == 1_000_000 + 50_000
@@ -65,6 +65,7 @@ def test_partial_targets_and_the_stop_of_the_rest_are_one_trade():
     )
     assert trade.lots == 10
     assert trade.exit_notional_e8 == (4 * 110 + 6 * 95) * UNIT_E8
+    assert (trade.lowest_price, trade.highest_price) == (95, 110)
     assert (trade.exited_at, trade.exit_reason) == (30, ExitReason.STOP)
 
 
@@ -76,6 +77,7 @@ def test_a_trade_that_the_data_ends_on_is_valued_at_the_last_price():
     )
     assert (trade.exited_at, trade.exit_reason) == (900, ExitReason.END)
     assert trade.net_e8 == (4 * 10 + 6 * 5) * UNIT_E8 - 10
+    assert (trade.lowest_price, trade.highest_price) == (100, 110)
 
 
 def test_an_exit_of_our_own_is_neither_stop_nor_target():

@@ -8,7 +8,9 @@ from doses import examples
 from hypothesis import given
 from hypothesis import strategies as st
 
-from trading.metrics import NO_TRADES, Metrics, TradeColumns, drawdown_percent, measure, monthly_returns
+from trading.metrics.figures import Metrics, measure
+from trading.metrics.returns import drawdown_percent, monthly_returns
+from trading.metrics.trades import NO_TRADES, TradeColumns, figures_by_label, trade_figures
 from trading.model import DAY_US
 
 HOUR_US = DAY_US // 24
@@ -22,10 +24,11 @@ def days(*equity: float) -> tuple[np.ndarray, np.ndarray]:
 
 
 def trades(*rows: tuple[float, float, float, float]) -> TradeColumns:
-    """Trades of (day of entry, day of exit, net result, R); each paid 1 USD of fees and 0.5 of slippage."""
+    """Trades of (day of entry, day of exit, net result, R); each traded 50 USD and paid 1 of fees, 0.5 of slippage."""
     entered, exited, net, r = (np.array(column, dtype=np.float64) for column in zip(*rows, strict=True))
     moments = [(JANUARY_2023_US + DAY_US * day).astype(np.int64) for day in (entered, exited)]
-    return TradeColumns(*moments, net, np.full(len(rows), 1.0), np.full(len(rows), 0.5), r)
+    fees, slippage, traded = (np.full(len(rows), value) for value in (1.0, 0.5, 50.0))
+    return TradeColumns(*moments, net, fees, slippage, r, traded)
 
 
 def test_a_run_worked_out_by_hand():
@@ -50,7 +53,8 @@ def test_a_run_worked_out_by_hand():
     assert metrics.exposure_percent == pytest.approx(100 * 2.5 / 3)
     assert metrics.fees_usd == 3.0
     assert metrics.slippage_usd == 1.5
-    assert metrics.cagr_percent is None  # three days
+    assert metrics.volatility_percent == pytest.approx(np.std(returns, ddof=1) * math.sqrt(365) * 100)
+    assert metrics.cagr_percent is metrics.calmar is metrics.turnover is None  # three days
 
 
 def test_growth_is_annualised_from_a_month_on():
@@ -75,11 +79,37 @@ def test_no_trades_on_flat_equity_say_nothing_about_skill():
     metrics = measure(at, equity, 100.0, NO_TRADES)
     unknown = {name for name, value in metrics._asdict().items() if value is None}
     assert unknown == {
-        "sharpe", "sortino", "win_rate_percent", "profit_factor", "expectancy_usd", "expectancy_r",
+        "sharpe", "sortino", "calmar", "win_rate_percent", "profit_factor", "expectancy_usd", "expectancy_r",
         "average_win_usd", "average_loss_usd", "average_holding_us",
     }  # fmt: skip
     assert metrics.return_percent == metrics.cagr_percent == 0
     assert metrics.max_drawdown_percent == metrics.exposure_percent == 0
+    assert metrics.volatility_percent == metrics.turnover == 0
+
+
+def test_calmar_is_growth_a_year_over_the_deepest_drawdown():
+    at, equity = days(*np.linspace(100.0, 120.0, 200), 108.0, *np.linspace(108.0, 200.0, 165))
+    metrics = measure(at, equity, 100.0, NO_TRADES)
+    assert metrics.cagr_percent == pytest.approx(100.0)
+    assert metrics.calmar == pytest.approx(100.0 / 10.0)
+    fallen = measure(at[:201], equity[:201] - 19.0, 100.0, NO_TRADES)
+    assert fallen.calmar < 0
+
+
+def test_turnover_is_what_was_traded_over_the_average_equity_a_year():
+    at, equity = days(*[100.0] * 37, *[300.0] * 37)  # 73 days, a fifth of a year
+    assert measure(at, equity, 100.0, trades((1, 2, 0, 0), (2, 3, 0, 0))).turnover == pytest.approx(100 / 200 * 5)
+    assert measure(at, -equity, 100.0, trades((1, 2, 0, 0))).turnover is None
+
+
+def test_trades_of_a_label_are_judged_like_all_trades():
+    all_trades = trades((1, 2, 20.0, 2.0), (2, 3, -10.0, math.nan), (3, 4, -2.0, -0.5))
+    groups = figures_by_label(all_trades, ["long", "short", "long"])
+    assert list(groups) == ["long", "short"]
+    assert groups["long"] == trade_figures(trades((1, 2, 20.0, 2.0), (3, 4, -2.0, -0.5)))
+    assert groups["short"].expectancy_r is groups["short"].average_win_usd is None
+    assert sum(group.net_pnl_usd for group in groups.values()) == trade_figures(all_trades).net_pnl_usd == 8.0
+    assert figures_by_label(NO_TRADES, []) == {}
 
 
 def test_no_candles_at_all_leave_the_starting_cash():
@@ -169,7 +199,7 @@ def runs(draw: st.DrawFn) -> tuple[np.ndarray, np.ndarray, TradeColumns]:
     spans = draw(st.lists(st.tuples(moments, moments).map(sorted), max_size=10))
     net = np.array(draw(st.lists(money, min_size=len(spans), max_size=len(spans))), dtype=np.float64)
     entered, exited = (np.array([span[side] for span in spans], dtype=np.int64) for side in (0, 1))
-    return at, equity, TradeColumns(entered, exited, net, np.abs(net), np.abs(net), net)
+    return at, equity, TradeColumns(entered, exited, net, np.abs(net), np.abs(net), net, np.abs(net))
 
 
 @given(runs())

@@ -2,13 +2,13 @@
 
 import datetime as dt
 from dataclasses import replace
+from decimal import Decimal
 
-import duckdb
 import polars as pl
 import pytest
 
 from trading.errors import InputUnusable
-from warehouse.backtests import RunRows, create_tables, latest_run, read_run, read_runs, store_run
+from warehouse.backtests import RunRows, latest_run, read_run, read_runs, store_run
 
 AT = dt.datetime(2023, 1, 1, tzinfo=dt.UTC)
 SUMMARY = {
@@ -34,6 +34,26 @@ SUMMARY = {
     "slippage_usd": 0.5,
     "engine_seconds": 0.01,
     "created_at": AT,
+    "cagr_percent": 12.0,
+    "volatility_percent": 30.0,
+    "sortino": 1.5,
+    "calmar": None,
+    "longest_drawdown_days": 3.5,
+    "expectancy_usd": 100.0,
+    "expectancy_r": 2.0,
+    "average_win_usd": 100.0,
+    "average_loss_usd": None,
+    "average_holding_hours": 4.25,
+    "exposure_percent": 10.0,
+    "turnover": 8.5,
+    "net_profit_usd_low": -50.0,
+    "net_profit_usd_high": 250.0,
+    "max_drawdown_percent_low": 0.1,
+    "max_drawdown_percent_high": 0.4,
+    "sharpe_low": None,
+    "sharpe_high": None,
+    "expectancy_r_low": None,
+    "expectancy_r_high": None,
 }
 TRADES = pl.DataFrame(
     {
@@ -55,6 +75,26 @@ TRADES = pl.DataFrame(
         "net_pnl_usd": [100.0],
         "r_multiple": [2.0],
         "ambiguous": [False],
+        "mae_usd": [5.0],
+        "mfe_usd": [110.0],
+        "mae_r": [0.1],
+        "mfe_r": [2.2],
+    }
+)
+FILLS = pl.DataFrame(
+    {
+        "fill_no": [1, 2],
+        "trade_no": [1, 1],
+        "instrument": ["BTC/USD"] * 2,
+        "filled_at": [AT] * 2,
+        "role": ["entry", "target_1"],
+        "side": ["buy", "sell"],
+        "quantity_base": pl.Series([Decimal("0.5")] * 2, dtype=pl.Decimal(28, 10)),
+        "price": pl.Series([Decimal("100.0000000001"), Decimal(120)], dtype=pl.Decimal(18, 10)),
+        "notional_usd": pl.Series([Decimal("50.00000001"), Decimal(60)], dtype=pl.Decimal(28, 8)),
+        "fee_usd": pl.Series([Decimal("0.00000001"), Decimal("1.49999999")], dtype=pl.Decimal(18, 8)),
+        "slippage_usd": pl.Series([Decimal("0.5"), Decimal(0)], dtype=pl.Decimal(18, 8)),
+        "ambiguous": [False] * 2,
     }
 )
 EQUITY = pl.DataFrame({"at": [AT], "equity_usd": [100_100.0], "drawdown_percent": [0.0]})
@@ -67,20 +107,13 @@ DECISIONS = pl.DataFrame(
         "lost_to": ["ETH/USD"],
     }
 )
-RUN = RunRows("r1", SUMMARY, TRADES, EQUITY, DECISIONS)
-
-
-@pytest.fixture
-def warehouse():
-    with duckdb.connect() as connection:
-        connection.execute("set timezone = 'UTC'")
-        yield connection
+RUN = RunRows("r1", SUMMARY, TRADES, FILLS, EQUITY, DECISIONS)
 
 
 def counts(connection) -> dict[str, int]:
     return {
         table: connection.execute(f"select count(*) from marts.{table}").fetchone()[0]
-        for table in ("backtests", "trades", "equity", "decisions")
+        for table in ("backtests", "trades", "fills", "equity", "decisions")
     }
 
 
@@ -88,7 +121,7 @@ def test_a_run_comes_back_as_it_was_stored(warehouse):
     assert store_run(warehouse, RUN) is True
     back = read_run(warehouse, "r1")
     assert back.summary == SUMMARY
-    for name in ("trades", "equity", "decisions"):
+    for name in ("trades", "fills", "equity", "decisions"):
         assert getattr(back, name).drop("run_id").equals(getattr(RUN, name))
 
 
@@ -96,7 +129,7 @@ def test_storing_again_replaces_and_adds_nothing(warehouse):
     store_run(warehouse, RUN)
     once = counts(warehouse)
     assert store_run(warehouse, RUN) is False
-    assert counts(warehouse) == once == {"backtests": 1, "trades": 1, "equity": 1, "decisions": 1}
+    assert counts(warehouse) == once == {"backtests": 1, "trades": 1, "fills": 2, "equity": 1, "decisions": 1}
 
 
 def test_another_run_stands_beside_it(warehouse):
@@ -110,8 +143,8 @@ def test_another_run_stands_beside_it(warehouse):
 
 
 def test_a_run_without_trades_is_a_run(warehouse):
-    store_run(warehouse, replace(RUN, trades=TRADES.clear(), decisions=DECISIONS.clear()))
-    assert counts(warehouse) == {"backtests": 1, "trades": 0, "equity": 1, "decisions": 0}
+    store_run(warehouse, replace(RUN, trades=TRADES.clear(), fills=FILLS.clear(), decisions=DECISIONS.clear()))
+    assert counts(warehouse) == {"backtests": 1, "trades": 0, "fills": 0, "equity": 1, "decisions": 0}
 
 
 def test_a_missing_column_is_named_and_nothing_is_kept(warehouse):
@@ -124,26 +157,13 @@ def test_a_missing_column_is_named_and_nothing_is_kept(warehouse):
 
 
 def test_no_run_is_no_latest_run(warehouse):
-    create_tables(warehouse)
     assert latest_run(warehouse) is None
 
 
 def test_every_column_can_be_selected_without_quotes(warehouse):
-    create_tables(warehouse)
     for table in counts(warehouse):
         columns = [row[0] for row in warehouse.execute(f"describe marts.{table}").fetchall()]
         warehouse.execute(f"select {', '.join(columns)} from marts.{table} order by {', '.join(columns)}")
-
-
-def test_decisions_that_were_stored_before_lost_to_nobody(warehouse):
-    """A build file of an earlier version has the table without its last column."""
-    create_tables(warehouse)
-    warehouse.execute("alter table marts.decisions drop column lost_to")
-    before = "insert into marts.decisions values ('r0', 'BTC/USD', timestamptz '2023-01-01', 'long', 'entered')"
-    warehouse.execute(before)
-    store_run(warehouse, RUN)
-    found = warehouse.execute("select run_id, lost_to from marts.decisions order by run_id").fetchall()
-    assert found == [("r0", None), ("r1", "ETH/USD")]
 
 
 def test_an_unknown_run_is_named(warehouse):

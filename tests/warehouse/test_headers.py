@@ -102,16 +102,20 @@ def test_a_stage_must_say_grain_key_and_lookback():
 def test_a_parameter_may_be_held_to_a_range_or_to_a_list():
     header = parse_header(
         "-- param: a double = 2 in 0.5 .. 3 -- from the entry\n-- param: b integer = 20 in 20, 50\n"
-        "-- param: c varchar = 'x' in 'x', y",
+        "-- param: c varchar = 'x' in 'x', y\n-- param: d varchar = 'buy in dips' in 'buy in dips', 'buy in falls'\n"
+        "-- param: e varchar = 'once in a day' -- quoted, since ` in ` begins a list",
         "x.sql",
     )
-    assert [param.says for param in header.params] == ["from the entry", "", ""]
+    assert [param.says for param in header.params[:3]] == ["from the entry", "", ""]
     assert [(param.name, param.default, param.allowed) for param in header.params] == [
         ("a", 2.0, "0.5 .. 3.0"),
         ("b", 20, "20, 50"),
         ("c", "x", "x, y"),
+        ("d", "buy in dips", "buy in dips, buy in falls"),
+        ("e", "once in a day", ""),
     ]
-    assert values_of(header.params, {"a": "0.5", "b": 50, "c": "y"}, "x.sql") == {"a": 0.5, "b": 50, "c": "y"}
+    values = values_of(header.params, {"a": "0.5", "b": 50, "c": "y", "d": "buy in falls"}, "x.sql")
+    assert values == {"a": 0.5, "b": 50, "c": "y", "d": "buy in falls", "e": "once in a day"}
     for given_values, said in (
         ({"a": 3.1}, "a is 3.1; it must be in 0.5 .. 3.0"),
         ({"b": 30}, "b is 30; it must be in 20, 50"),

@@ -9,6 +9,7 @@ from doses import examples
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from stage_sets import ALL as STAGES
+from stage_sets import without_strategies
 
 from exchange.kraken.symbols import series_of_file
 from trading.errors import InputUnusable
@@ -67,7 +68,12 @@ BEHIND_A_HOLE = [piece("SOLUSD", 0, (453, 32), (300, 1)), piece("SOLUSD", 755, (
 @given(STEPS)
 @examples(4)
 def test_building_piece_by_piece_ends_where_building_all_ends(tmp_path_factory, steps):
-    compare_pieces_with_all(tmp_path_factory.mktemp("pieces"), steps)
+    compare_pieces_with_all(tmp_path_factory.mktemp("pieces"), steps, without_strategies())
+
+
+@pytest.mark.parametrize("steps", [COMPLETES, BEHIND_A_HOLE], ids=["completes a day", "behind a hole"])
+def test_so_it_does_with_features_and_strategies(tmp_path, steps):
+    compare_pieces_with_all(tmp_path, steps, STAGES)
 
 
 @pytest.mark.deep
@@ -75,10 +81,10 @@ def test_building_piece_by_piece_ends_where_building_all_ends(tmp_path_factory, 
 @given(STEPS)
 @settings(max_examples=30, deadline=None)
 def test_building_many_pieces_ends_where_building_all_ends(tmp_path_factory, steps):
-    compare_pieces_with_all(tmp_path_factory.mktemp("pieces"), steps)
+    compare_pieces_with_all(tmp_path_factory.mktemp("pieces"), steps, STAGES)
 
 
-def compare_pieces_with_all(folder: Path, steps) -> None:
+def compare_pieces_with_all(folder: Path, steps, stages) -> None:
     with pytest.MonkeyPatch.context() as patch, new_warehouse() as warehouse:
         patch.setattr(sources, "MOST_LATE", 1.0)  # slices however much they hold
         patch.setattr(portions, "ROWS_AT_ONCE", BASE)  # so that a full build takes several
@@ -89,12 +95,12 @@ def compare_pieces_with_all(folder: Path, steps) -> None:
         ]
         for number, step in enumerate([("land", base, "kraken", "validated"), *steps]):
             take(warehouse, step, folder / str(number), FETCHED + dt.timedelta(hours=number))
-            build(warehouse, STAGES, "incremental")
-        rows, contents = tables(warehouse), ledger(warehouse)
+            build(warehouse, stages, "incremental")
+        rows, contents = tables(warehouse, stages), ledger(warehouse, stages)
         assert contents == {name: content_of(warehouse, name) for name in contents}
-        build(warehouse, STAGES, "full")
-        assert tables(warehouse) == rows
-        assert ledger(warehouse) == contents
+        build(warehouse, stages, "full")
+        assert tables(warehouse, stages) == rows
+        assert ledger(warehouse, stages) == contents
 
 
 def new_warehouse() -> duckdb.DuckDBPyConnection:
@@ -154,11 +160,11 @@ def first_of(file) -> int:
     return FIRST_S - FIRST_S % (file["minutes"] * 60)
 
 
-def tables(warehouse) -> dict[str, list[tuple]]:
-    return {stage.name: warehouse.execute(f"select * from {stage.name} order by all").fetchall() for stage in STAGES}
+def tables(warehouse, stages) -> dict[str, list[tuple]]:
+    return {stage.name: warehouse.execute(f"select * from {stage.name} order by all").fetchall() for stage in stages}
 
 
-def ledger(warehouse) -> dict[str, str]:
-    views = {stage.name for stage in STAGES if stage.header.materialized == "view"}
+def ledger(warehouse, stages) -> dict[str, str]:
+    views = {stage.name for stage in stages if stage.header.materialized == "view"}
     rows = warehouse.execute("select stage, content from meta.stages order by stage").fetchall()
     return {stage: content for stage, content in rows if stage not in views}

@@ -73,3 +73,9 @@ def test_a_refusal_leaves_everything_as_it_was_so_that_the_mended_candles_are_ta
             live.take(closing)
             undisturbed.take(closing)
             assert live.signals().equals(undisturbed.signals())
+
+
+def test_nothing_taken_changes_nothing(live):
+    before = live.signals()
+    live.take(candles(300, 0))
+    assert live.signals().equals(before)

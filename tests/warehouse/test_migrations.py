@@ -29,6 +29,26 @@ ROWS = """
         ('bad', 'own', 'mine.csv', 1, 'BTC/USD', '1h', null, 'bad', '?', '2023-02-01 00:00:00+00');
     create table meta.built as select 'of version 1' as batches;
 """
+# A run, as version 1 and 2 stored it.
+RUN = """
+    create table marts.backtests (
+        run_id varchar, strategy varchar, strategy_hash varchar, code_version varchar, data_hash varchar,
+        configuration json, instruments varchar[], timeframe varchar, first_candle_at timestamptz,
+        last_candle_at timestamptz, candles bigint, trades bigint, final_equity_usd double, net_profit_usd double,
+        return_percent double, max_drawdown_percent double, sharpe double, win_rate_percent double,
+        profit_factor double, fees_usd double, slippage_usd double, engine_seconds double, created_at timestamptz
+    );
+    create table marts.trades (
+        run_id varchar, trade_no bigint, instrument varchar, side varchar, quantity_base double,
+        signal_at timestamptz, entered_at timestamptz, entry_price double, stop_price double, target_price double,
+        exited_at timestamptz, exit_price double, exit_reason varchar, gross_pnl_usd double, fees_usd double,
+        slippage_usd double, net_pnl_usd double, r_multiple double, ambiguous boolean
+    );
+    insert into marts.backtests (run_id, net_profit_usd, sharpe) values ('r1', 20, 0.5), ('r2', 0, null);
+    insert into marts.trades (run_id, trade_no, net_pnl_usd, r_multiple, entered_at, exited_at) values
+        ('r1', 1, 30, 1.5, '2023-01-01 00:00:00+00', '2023-01-01 02:00:00+00'),
+        ('r1', 2, -10, -0.5, '2023-01-02 00:00:00+00', '2023-01-02 01:00:00+00');
+"""
 LAYOUT = (
     "select schema_name, table_name, column_name, data_type, is_nullable from duckdb_columns() where not internal"
     " order by schema_name, table_name, column_index"
@@ -75,6 +95,23 @@ def test_no_row_is_lost_and_the_new_columns_tell_what_is_known(old):
         (3, "landed", "2023-01-01 00:00:00+00", "2023-01-01 00:15:00+00", 1, 0),
     ]
     assert old.execute("select count(*) from raw.kraken_ohlcvt where state = 'validated'").fetchall() == [(2,)]
+
+
+def test_runs_of_before_keep_their_figures_and_get_those_that_their_trades_tell(old, warehouse):
+    old.execute(RUN)
+    create_schema(old)
+    assert old.execute(LAYOUT).fetchall() == warehouse.execute(LAYOUT).fetchall()
+    told = (
+        "net_profit_usd, sharpe, expectancy_usd, expectancy_r, average_win_usd, average_loss_usd, average_holding_hours"
+    )
+    assert old.execute(f"select run_id, {told}, sharpe_low from marts.backtests order by run_id").fetchall() == [
+        ("r1", 20, 0.5, 10, 0.5, 30, -10, 1.5, None),
+        ("r2", 0, None, None, None, None, None, None, None),
+    ]
+    assert old.execute("select trade_no, net_pnl_usd, mae_usd from marts.trades order by trade_no").fetchall() == [
+        (1, 30, None),
+        (2, -10, None),
+    ]
 
 
 def test_migrating_again_changes_nothing(old):

@@ -46,7 +46,10 @@ PIECES = st.tuples(
 
 @pytest.fixture(scope="module")
 def stages(tmp_path_factory, kernel):
-    sql = tmp_path_factory.mktemp("sql")
+    return stages_in(tmp_path_factory.mktemp("sql"), kernel)
+
+
+def stages_in(sql, kernel):
     for name, text in {"staging/candles": LANDED, "marts/candles": CANDLES, "marts/trends": TRENDS}.items():
         (sql / name).parent.mkdir(exist_ok=True)
         (sql / f"{name}.sql").write_text(text, encoding="utf-8")
@@ -239,7 +242,7 @@ def test_many_candles_are_read_in_several_bites(warehouse, stages, monkeypatch):
     build(warehouse, stages)
     whole = tables(warehouse)
     monkeypatch.setattr("warehouse.features.series.MOST_AT_ONCE", 299)
-    monkeypatch.setattr("warehouse.features.smc.MOST_ROWS", 299)
+    monkeypatch.setattr("warehouse.features.rows.MOST_ROWS", 299)
     build(warehouse, stages, "full")
     assert tables(warehouse) == whole
     assert MOST_AT_ONCE > 299
@@ -273,3 +276,27 @@ def test_smart_money_is_made_only_where_a_file_reads_it(tmp_path):
     (tmp_path / "marts").mkdir()
     (tmp_path / "marts" / "candles.sql").write_text(LANDED, encoding="utf-8")
     assert [stage.name for stage in load_stages(tmp_path)] == ["marts.candles", "features.indicators"]
+
+
+def test_a_late_candle_of_one_series_lets_the_others_stand(tmp_path, kernel, warehouse):
+    folded = []
+
+    def counting(state, series, rows, room):
+        folded.append(len(series.close))
+        return kernel(state, series, rows, room)
+
+    own = stages_in(tmp_path, counting)
+    for instrument in ("BTC/USD", "ETH/USD"):
+        land(warehouse, (instrument, "15m"), 0, 300, 1)
+    build(warehouse, own)
+    states = "select * from meta.smc_states where instrument = 'ETH/USD' order by candles"
+    before = warehouse.execute(states).fetchall()
+    land(warehouse, ("BTC/USD", "15m"), 5, 1, 3)
+    folded.clear()
+    report = build(warehouse, own)
+    assert sum(folded) == 300 + 300  # the rows of the one, and its zones
+    assert warehouse.execute(states).fetchall() == before
+    assert next(stage.rows_changed for stage in report.stages if stage.name == "features.smc") > 0
+    in_pieces = tables(warehouse)
+    build(warehouse, own, "full")
+    assert tables(warehouse) == in_pieces

@@ -8,12 +8,14 @@ from collections.abc import Callable
 from typing import Any, NamedTuple
 
 import numpy as np
+from numpy.lib.stride_tricks import sliding_window_view
 from numpy.typing import NDArray
 
 from trading.model import DAY_US
 
 Prices = NDArray[np.float64]
 
+AT_ONCE = 4_096  # candles: a window of some hundred of each stays in the processor's cache
 LONGEST = 10_000  # candles; a longer period is a slip of the keyboard
 
 
@@ -26,6 +28,17 @@ class Candles(NamedTuple):
     close: Prices
     volume: Prices
     candle_us: int
+
+    def followed_by(self, later: "Candles") -> "Candles":
+        """These candles, and after them later ones of the same series."""
+        return Candles(
+            np.concatenate([self.opened_us, later.opened_us]),
+            np.concatenate([self.high, later.high]),
+            np.concatenate([self.low, later.low]),
+            np.concatenate([self.close, later.close]),
+            np.concatenate([self.volume, later.volume]),
+            self.candle_us,
+        )
 
     def between(self, begin: int, end: int) -> "Candles":
         """The candles at these places, the last one left out."""
@@ -51,6 +64,9 @@ class Family(NamedTuple):
     numbers: tuple[Number, ...]
     warm_up: Callable[..., int]  # of the numbers: candles at the start of a series for which nothing is said
     calculate: Callable[..., tuple[Prices, ...]]  # of candles and numbers, for more candles than the warm-up has
+    # Where the last step is dear and looks back no further than its numbers say: of what was calculated, how many of
+    # the newest candles are asked for, and the numbers.
+    finish: Callable[..., tuple[Prices, ...]] | None = None
     refusal: Callable[..., str] = lambda *_numbers: ""  # why these numbers make no sense together
 
 
@@ -143,28 +159,39 @@ def _vwap(candles: Candles) -> tuple[Prices, ...]:
     typical = (candles.high + candles.low + candles.close) / 3
     days = candles.opened_us // DAY_US
     begins = np.flatnonzero(np.diff(days, prepend=days[0] - 1))
-    values = np.empty_like(typical)
-    for begin, end in zip(begins, [*begins[1:], len(days)], strict=True):
-        traded = np.cumsum(candles.volume[begin:end])
-        worth = np.cumsum(typical[begin:end] * candles.volume[begin:end])
-        values[begin:end] = np.divide(worth, traded, out=typical[begin:end].copy(), where=traded > 0)
+    traded = _sums_since(begins, candles.volume)
+    worth = _sums_since(begins, typical * candles.volume)
+    values = np.divide(worth, traded, out=typical, where=traded > 0)
     if candles.opened_us[0] % DAY_US:
         values[: begins[1] if len(begins) > 1 else len(values)] = np.nan
     return (values,)
 
 
-def _volatility(candles: Candles, period: int, window: int) -> tuple[Prices, ...]:
-    """The regime: which share of the last `window` candles was no wilder than this one, by ATR over close."""
-    relative = _talib().ATR(candles.high, candles.low, candles.close, period) / candles.close
-    first = period + window - 1
-    newest = relative[first:]
-    no_wilder = np.zeros(len(newest), np.uint32)
-    for back in range(
-        window
-    ):  # the whole series against itself shifted, which vectorizes; a window after the other not
-        no_wilder += relative[first - back : len(relative) - back] <= newest
-    share = np.full_like(relative, np.nan)
-    share[first:] = no_wilder / window
+def _sums_since(begins: NDArray[np.int64], values: Prices) -> Prices:
+    """Running sums, each from the last of these places on: a row for each place, all summed at once."""
+    lengths = np.diff(begins, append=len(values))
+    row = np.repeat(np.arange(len(begins)), lengths)
+    place = np.arange(len(values)) - begins[row]
+    table = np.zeros((len(begins), lengths.max()))
+    table[row, place] = values
+    sums: Prices = np.cumsum(table, axis=1)[row, place]
+    return sums
+
+
+def _relative_range(candles: Candles, period: int, _window: int) -> tuple[Prices, ...]:
+    return (_talib().ATR(candles.high, candles.low, candles.close, period) / candles.close,)
+
+
+def _regime(relative: Prices, newest: int, _period: int, window: int) -> tuple[Prices, ...]:
+    """Which share of the last `window` candles was no wilder than this one, by ATR over close."""
+    share = np.empty(newest)
+    first = len(relative) - newest
+    for start in range(0, newest, AT_ONCE):
+        end = min(start + AT_ONCE, newest)
+        # A row for each place in the window, so that numpy goes along the series, which vectorizes.
+        backwards = sliding_window_view(relative[first + start - window + 1 : first + end], end - start)
+        no_wilder = (backwards <= backwards[-1]).sum(axis=0, dtype=np.uint16)
+        share[start:end] = no_wilder / window
     return (share,)
 
 
@@ -184,7 +211,7 @@ FAMILIES = {
         (PERIOD._replace(name="fast"), PERIOD._replace(name="slow"), PERIOD._replace(name="signal")),
         lambda _fast, slow, signal: slow + signal - 2,
         _macd,
-        _faster_first,
+        refusal=_faster_first,
     ),
     "bollinger": Family(
         ("bollinger_upper", "bollinger_middle", "bollinger_lower"),
@@ -212,6 +239,7 @@ FAMILIES = {
         ("volatility",),
         (Number("period", 1), Number("window", 2)),
         lambda period, window: period + window - 1,
-        _volatility,
+        _relative_range,
+        _regime,
     ),
 }

@@ -21,24 +21,38 @@ def calculate(need: Need, candles: Candles) -> dict[str, Prices]:
     return calculate_all((need,), candles)
 
 
-def calculate_all(needs: Iterable[Need], candles: Candles) -> dict[str, Prices]:
-    """Values of several indicators, as `calculate` gives those of one."""
-    stretches = _stretches(candles)
+def calculate_all(needs: Iterable[Need], candles: Candles, newest: int | None = None) -> dict[str, Prices]:
+    """Values of several indicators, as `calculate` gives those of one; of the `newest` candles alone where told.
+
+    They are computed from the first candle on all the same, and are those of the whole, bit for bit.
+    """
+    size = len(candles.close)
+    first = 0 if newest is None else max(size - newest, 0)
+    stretches = [(begin, end) for begin, end in _stretches(candles) if end > first]
     values: dict[str, Prices] = {}
     for need in needs:
-        values |= _between_gaps(need, candles, stretches)
+        values |= _between_gaps(need, candles, stretches, first)
     return values
 
 
-def _between_gaps(need: Need, candles: Candles, stretches: list[tuple[int, int]]) -> dict[str, Prices]:
-    values = {column: np.full(len(candles.close), np.nan) for column in need.columns}
+def _between_gaps(need: Need, candles: Candles, stretches: list[tuple[int, int]], first: int) -> dict[str, Prices]:
+    """Of the candles from the place `first` on."""
+    values = {column: np.full(len(candles.close) - first, np.nan) for column in need.columns}
     for begin, end in stretches:
-        if end - begin <= need.warm_up:
+        told_from = max(begin + need.warm_up, first)
+        if told_from >= end:
             continue
-        outputs = FAMILIES[need.name].calculate(candles.between(begin, end), *need.numbers)
+        outputs = _outputs(need, candles.between(begin, end), end - told_from)
         for column, output in zip(values.values(), outputs, strict=True):
-            column[begin + need.warm_up : end] = output[need.warm_up :]
+            column[told_from - first : end - first] = output[len(output) - (end - told_from) :]
     return values
+
+
+def _outputs(need: Need, stretch: Candles, newest: int) -> tuple[Prices, ...]:
+    """At least of the newest candles of a stretch, before which the warm-up is over."""
+    family = FAMILIES[need.name]
+    outputs = family.calculate(stretch, *need.numbers)
+    return outputs if family.finish is None else family.finish(*outputs, newest, *need.numbers)
 
 
 def _stretches(candles: Candles) -> list[tuple[int, int]]:

@@ -5,13 +5,14 @@ what came later. `known_at` is the close: an indicator says nothing before its c
 """
 
 import hashlib
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from datetime import datetime
 from functools import partial
 from importlib.metadata import version
 from pathlib import Path
 
 import duckdb
+import numpy as np
 import polars as pl
 
 from trading.indicators import families, needs, series
@@ -19,8 +20,9 @@ from trading.indicators.families import Candles
 from trading.indicators.needs import Need, parse_need
 from trading.indicators.series import calculate_all
 from warehouse.features import series as reading
-from warehouse.features.series import Bars, microseconds, read_bars, series_in
-from warehouse.features.written import Kind, Written
+from warehouse.features.rows import MOMENT, insert_rows
+from warehouse.features.series import Bars, Span, microseconds, read_bars, series_in
+from warehouse.features.written import AsBefore, Kind, Written
 from warehouse.schema import TIMEFRAME_US
 
 TABLE = "features.indicators"
@@ -57,7 +59,7 @@ def write_indicators(
     *,
     kind: Kind = "table",
     since: datetime | None = None,
-) -> None:
+) -> Sequence[AsBefore]:
     """Create or replace `table` with the indicators of every series of `marts.candles`.
 
     `since` keeps only the rows that close at or after it; the candles of their series are read all the same, from the
@@ -68,21 +70,21 @@ def write_indicators(
         f"create or replace {kind} {table} (instrument varchar, timeframe varchar, closed_at timestamptz,"
         f" known_at timestamptz, {columns})"
     )
-    for span, bars in read_bars(connection, series_in(connection, since)):
-        frame = _values(bars, span.timeframe, needs)
-        if since is not None:
-            frame = frame.filter(pl.col("closed_us") >= microseconds(since))
-        connection.register("computed", frame)
-        connection.execute(
-            f"insert into {table} select $instrument, $timeframe, make_timestamptz(closed_us),"
-            " make_timestamptz(closed_us), computed.* exclude (closed_us) from computed",
-            {"instrument": span.instrument, "timeframe": span.timeframe},
-        )
-        connection.unregister("computed")
+    series = series_in(connection, since)
+    insert_rows(connection, table, (_values(span, bars, needs, since) for span, bars in read_bars(connection, series)))
+    return ()
 
 
-def _values(bars: Bars, timeframe: str, needs: tuple[Need, ...]) -> pl.DataFrame:
-    candles = Candles(bars.opened_us, bars.high, bars.low, bars.close, bars.volume, TIMEFRAME_US[timeframe])
-    values = calculate_all(needs, candles)
+def _values(span: Span, bars: Bars, needs: tuple[Need, ...], since: datetime | None) -> pl.DataFrame:
+    first = 0 if since is None else int(np.searchsorted(bars.closed_us, microseconds(since)))
+    candles = Candles(bars.opened_us, bars.high, bars.low, bars.close, bars.volume, TIMEFRAME_US[span.timeframe])
+    values = calculate_all(needs, candles, newest=len(bars.closed_us) - first)
+    closed_at = pl.Series(bars.closed_us[first:], dtype=pl.Int64).cast(MOMENT)
     # NaN is "still warming up"; in a table that is NULL, which no comparison mistakes for a number.
-    return pl.DataFrame({"closed_us": bars.closed_us, **values}, nan_to_null=True)
+    return pl.DataFrame(values, nan_to_null=True).select(
+        pl.lit(span.instrument).alias("instrument"),
+        pl.lit(span.timeframe).alias("timeframe"),
+        closed_at.alias("closed_at"),
+        closed_at.alias("known_at"),
+        pl.all(),
+    )

@@ -5,8 +5,8 @@ zone ended, which is hindsight to everybody before. So zones are for people, and
 """
 
 import hashlib
-from collections.abc import Iterable, Iterator
-from datetime import UTC, datetime
+from collections.abc import Iterator, Mapping, Sequence
+from datetime import UTC, datetime, timedelta
 from functools import partial
 from importlib.metadata import version
 from itertools import pairwise
@@ -22,21 +22,21 @@ import trading.smc
 from trading import compiled
 from trading.errors import InputUnusable
 from trading.smc.fold import fold
-from trading.smc.layout import ROW, ZONE, End, Kernel, Kind, Records, Row, Series, Zone
+from trading.smc.layout import ROW, ZONE, End, Kernel, Kind, Records, Row, Series, Zone, joined
 from trading.smc.state import open_zones
 from warehouse.features import series as reading
 from warehouse.features import states
-from warehouse.features.series import Bars, Span, is_sound, read_bars, series_in
+from warehouse.features.rows import MOMENT, insert_rows
+from warehouse.features.series import Bars, Span, fingerprint, is_sound, read_bars, series_in
 from warehouse.features.states import EVERY, PARAMETERS, Standing
+from warehouse.features.written import AsBefore, Written
 from warehouse.features.written import Kind as TableKind
-from warehouse.features.written import Written
 
 TABLE = "features.smc"
 ZONES = "marts.zones"
 ZONES_KEY = ("instrument", "timeframe", "zone_id")
+EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 FOREVER = datetime(9999, 1, 1, tzinfo=UTC)  # the close of a zone that has not ended
-MOMENT = pl.Datetime("us", "UTC")
-MOST_ROWS = 200_000  # in memory, of half a kilobyte each, unless one series has more
 
 # What is a number in a record, in words.
 _WORDS: dict[str, dict[int, str | None]] = {
@@ -83,28 +83,35 @@ def write_smc(
     *,
     kind: TableKind = "table",
     since: datetime | None = None,
-) -> None:
+) -> Sequence[AsBefore]:
     """Create or replace `table` with a row for each candle of `marts.candles`, from each series' first candle on.
 
     A candle that contradicts itself has none, and is as if it were not there. Given `since`, with the rows that close
-    at or after it, where nothing before it has changed since the last time.
+    at or after it, where nothing before it has changed since the last time; and of a series in which nothing has
+    changed later either, with those of its new candles.
 
     Raises:
         InputUnusable: a candle that is there twice; names the series.
     """
     _create(connection, table, kind, Row)
-    states.forget(connection, since)
+    states.prepare(connection, since)
     series = series_in(connection, since)
+    reached = states.reached(connection, since)
     kept: list[Standing] = []
+    as_before: list[AsBefore] = []
 
     def rows() -> Iterator[pl.DataFrame]:
-        for folded in _folded(connection, kernel, series, states.newest(connection, series)):
+        for folded in _folded(connection, kernel, series, states.newest(connection, series, since), reached):
             kept.extend(folded.standings[1:])
+            if folded.standings[0] is reached.get(folded.series):
+                as_before.append(AsBefore(*folded.series, _moment(folded.standings[0].closed_us)))
             closed_at = pl.Series(folded.closed_us, dtype=pl.Int64).cast(MOMENT)
             yield _of_series(frame_of(folded.rows, Row).with_columns(closed_at=closed_at), folded.series, since)
 
-    _insert(connection, table, rows())
+    insert_rows(connection, table, rows())
+    states.forget(connection, since, as_before)
     states.keep(connection, kept)
+    return as_before
 
 
 def write_zones(
@@ -114,26 +121,31 @@ def write_zones(
     *,
     kind: TableKind = "table",
     since: datetime | None = None,
-) -> None:
+) -> Sequence[AsBefore]:
     """Create or replace `table` with every zone of every series, after `write_smc` has folded them.
 
     `closed_at` is the close at which a zone ended, and `FOREVER` while it is open. Given `since`, with the zones that
-    ended at or after it, and all that are open.
+    ended at or after it, and all that are open; but of a series that `write_smc` found as before, only later ones.
 
     Raises:
         InputUnusable: as `write_smc`.
     """
     _create(connection, table, kind, Zone)
     series = series_in(connection)
-    before = states.newest(connection, series, since) if since else [states.first(each) for each in series]
+    as_before = states.noted(connection) if since else []
+    before = states.newest(connection, series, since, as_before) if since else [states.first(each) for each in series]
+    untils = {each[:2]: each.until for each in as_before}
 
     def zones() -> Iterator[pl.DataFrame]:
-        for folded in _folded(connection, kernel, series, before):
-            frame = frame_of(np.concatenate([folded.ended, open_zones(folded.newest.state)]), Zone)
+        for folded in _folded(connection, kernel, series, before, {}):
+            frame = frame_of(joined([folded.ended, open_zones(folded.newest.state)]), Zone)
             closed_at = pl.col("ended_at").fill_null(pl.lit(FOREVER, MOMENT))
-            yield _of_series(frame.with_columns(closed_at=closed_at), folded.series, since)
+            frame = _of_series(frame.with_columns(closed_at=closed_at), folded.series, since)
+            until = untils.get(folded.series)
+            yield frame if until is None else frame.filter(pl.col("closed_at") > until)
 
-    _insert(connection, table, zones())
+    insert_rows(connection, table, zones())
+    return as_before
 
 
 def _create(connection: duckdb.DuckDBPyConnection, table: str, kind: TableKind, record: type) -> None:
@@ -158,24 +170,39 @@ def _type_of(name: str, record: type) -> str:
 
 
 def _folded(
-    connection: duckdb.DuckDBPyConnection, kernel: Kernel, series: list[Span], standings: list[Standing]
+    connection: duckdb.DuckDBPyConnection,
+    kernel: Kernel,
+    series: list[Span],
+    standings: list[Standing],
+    reached: Mapping[tuple[str, str], Standing],
 ) -> Iterator[Folded]:
-    """Each series from where it stands to its last candle."""
+    """Each series from where it stands to its last candle; or from what it reached, if its candles are the same."""
     spans = [
         each._replace(candles=each.candles - before.candles, after_us=before.opened_us)
         for each, before in zip(series, standings, strict=True)
     ]
     for standing, (span, bars) in zip(standings, read_bars(connection, spans), strict=True):
+        # A check names those that contradict themselves, and nothing is published until they are gone.
+        sound = is_sound(bars)
+        bars = bars if sound.all() else Bars._make(column[sound] for column in bars)
         try:
-            yield _fold(kernel, standing, bars)
+            yield _fold(kernel, *_furthest(standing, reached.get(standing[:2]), bars))
         except InputUnusable as error:
             raise InputUnusable(f"{TABLE}: {span.instrument} {span.timeframe}: {error}") from error
 
 
+def _furthest(standing: Standing, reached: Standing | None, bars: Bars) -> tuple[Standing, Bars]:
+    """From where to go on, and the candles after it."""
+    if reached is None:
+        return standing, bars
+    known = reached.candles - standing.candles
+    same = Bars._make(column[:known] for column in bars)
+    if (standing.fingerprint + fingerprint(same)) % 2**64 != reached.fingerprint:
+        return standing, bars
+    return reached, Bars._make(column[known:] for column in bars)
+
+
 def _fold(kernel: Kernel, standing: Standing, bars: Bars) -> Folded:
-    # A check names those that are not, and nothing is published until they are gone.
-    sound = is_sound(bars)
-    bars = bars if sound.all() else Bars._make(column[sound] for column in bars)
     kept = [standing]
     rows, ended = [np.empty(0, ROW)], [np.empty(0, ZONE)]
     for start, end in pairwise(_cuts(standing.candles, len(bars.close))):
@@ -185,14 +212,20 @@ def _fold(kernel: Kernel, standing: Standing, bars: Bars) -> Folded:
         rows.append(result.rows)
         ended.append(result.ended)
         seen = standing.candles + end
-        kept.append(Standing(*standing[:2], seen, int(piece.opened_us[-1]), int(piece.closed_us[-1]), result.state))
-    return Folded(standing[:2], bars.closed_us, np.concatenate(rows), np.concatenate(ended), tuple(kept))
+        told = (kept[-1].fingerprint + fingerprint(piece)) % 2**64
+        last = int(piece.opened_us[-1]), int(piece.closed_us[-1])
+        kept.append(Standing(*standing[:2], seen, *last, told, result.state))
+    return Folded(standing[:2], bars.closed_us, joined(rows), joined(ended), tuple(kept))
 
 
 def _cuts(seen: int, new: int) -> list[int]:
     """Where a fold stops to keep a state: at the last two multiples of `EVERY` candles, and at the end."""
     last = (seen + new) // EVERY * EVERY - seen
     return sorted({0, new, *(cut for cut in (last - EVERY, last) if 0 < cut < new)})
+
+
+def _moment(us: int) -> datetime:
+    return EPOCH + timedelta(microseconds=us)
 
 
 def frame_of(records: Records, record: type) -> pl.DataFrame:
@@ -215,21 +248,3 @@ def _of_series(frame: pl.DataFrame, series: tuple[str, str], since: datetime | N
     instrument, timeframe = series
     late = frame if since is None else frame.filter(pl.col("closed_at") >= since)
     return late.with_columns(instrument=pl.lit(instrument), timeframe=pl.lit(timeframe))
-
-
-def _insert(connection: duckdb.DuckDBPyConnection, table: str, frames: Iterable[pl.DataFrame]) -> None:
-    """Some series with one statement: one for each would be slow, and all of them much memory."""
-    waiting: list[pl.DataFrame] = []
-    for frame in frames:
-        waiting.append(frame)
-        if sum(map(len, waiting)) >= MOST_ROWS:
-            _flush(connection, table, waiting)
-    _flush(connection, table, waiting)
-
-
-def _flush(connection: duckdb.DuckDBPyConnection, table: str, waiting: list[pl.DataFrame]) -> None:
-    if waiting:
-        connection.register("folded", pl.concat(waiting))
-        connection.execute(f"insert into {table} by name select * from folded")
-        connection.unregister("folded")
-        waiting.clear()

@@ -1,7 +1,15 @@
 """Only what has passed its checks is published: they leave a mark, and whatever changes afterwards outdates it.
 
-Building and checking are two units of work, and a batch may be validated in between. The checks then see its candles
-in views, but not what is computed from them. So a build notes which files it was made of, and counts for no others.
+Views and checks read `raw` as it is when they are asked. So the mark is a fingerprint of all of `raw` and of what every
+stage holds. Backtests, journals and the results of checks are rows of other schemas, and outdate nothing.
+
+It is asked at every publish, so no row of a candle is read for it. Rows of `raw` never change, but come, and go when
+what was refused is forgotten: their count, which the database knows, tells of both. Batches and files do change; they
+are few, and are read.
+
+Building and checking are two units of work, and a batch may be validated in between, or a venue be looked at. The
+checks then see it in views, but not what is computed from it. So a build notes what it was made of, and counts for no
+more.
 """
 
 import duckdb
@@ -9,45 +17,57 @@ import duckdb
 from warehouse import ledger
 from warehouse.changes.unchecked import forget_changed
 
-_NO_FILE = "select md5('')"
-_FILES = """
-    select md5(coalesce(string_agg(file_id, '|' order by file_id), '')) from raw.files where state = 'validated'
-"""
+_CHANGING = ("raw.batches", "raw.files")
 
-# All that the checks looked at: which files count, and what each stage holds. Backtests add rows and change neither.
-_JUDGED = """
-    select md5(coalesce(string_agg(part, '|' order by part), '')) from (
-        select concat_ws(' ', 'file', file_id) as part from raw.files where state = 'validated'
+# What the stages are computed from, of what their views show at once.
+_SOURCES = """
+    select md5(concat_ws(' ', count(*), coalesce(sum(hash(source)::hugeint), 0))) from (
+        select 'file', file_id from raw.files where state = 'validated'
         union all
-        select concat_ws(' ', stage, recipe, content) from meta.stages
-    )
+        select 'look', discovery_id from raw.discoveries where state = 'accepted'
+    ) as source
 """
+_NO_SOURCE = "select md5('0 0')"
 
 
 def note_built(connection: duckdb.DuckDBPyConnection) -> None:
-    """Note which files count. Call it in the transaction of the build."""
-    files = _FILES if ledger.kind_of(connection, "raw.files") else _NO_FILE
-    connection.execute(f"create or replace table meta.built as select ({files}) as files")
+    """Note which files, and which looks at a venue, count. Call it in the transaction of the build."""
+    there = ledger.kinds(connection).keys() >= {"raw.files", "raw.discoveries"}
+    connection.execute(f"create or replace table meta.built as select ({_SOURCES if there else _NO_SOURCE}) as sources")
 
 
 def clear(connection: duckdb.DuckDBPyConnection) -> bool:
     """Note that the warehouse, as it stands, has passed its checks. Call it in the transaction of the checks.
 
-    False, and nothing is noted, when it was not built from the files that count by now: it has to be built again.
+    False, and nothing is noted, when it was not built from what counts by now: it has to be built again.
     """
-    built = "select files from meta.built" if ledger.kind_of(connection, "meta.built") else _NO_FILE
-    if connection.execute(f"select ({built}) = ({_FILES})").fetchone() != (True,):
+    # Older code called the one column otherwise.
+    noted = "select sources from meta.built as built (sources)"
+    built = noted if ledger.kind_of(connection, "meta.built") else _NO_SOURCE
+    if connection.execute(f"select ({built}) = ({_SOURCES})").fetchone() != (True,):
         return False
-    connection.execute(f"create or replace table meta.cleared as select ({_JUDGED}) as judged")
+    connection.execute("create or replace table meta.cleared (judged varchar)")
+    connection.execute("insert into meta.cleared values (?)", [judged(connection)])
     forget_changed(connection)
     return True
 
 
 def judged(connection: duckdb.DuckDBPyConnection) -> str | None:
-    """Fingerprint of all that the checks look at, or None before the first build."""
-    if not ledger.kinds(connection).keys() >= {"meta.stages", "raw.files"}:
+    """Fingerprint of all that views and checks look at, or None before the first build."""
+    kinds = ledger.kinds(connection)
+    if not kinds.keys() >= {"meta.stages", *_CHANGING}:
         return None
-    row = connection.execute(_JUDGED).fetchone()
+    tables = [name for name, kind in kinds.items() if name.startswith("raw.") and kind == "table"]
+    stages = "select 'meta.stages' as part, count(*) as rows, sum(hash(stage, recipe, content)::hugeint) as told"
+    parts = (
+        f"{stages} from meta.stages",
+        *(f"select '{name}', count(*), sum(hash(changing)::hugeint) from {name} as changing" for name in _CHANGING),
+        *(f"select '{name}', count(*), 0 from {name}" for name in tables if name not in _CHANGING),
+    )
+    row = connection.execute(
+        "select md5(string_agg(concat_ws(' ', part, rows, told), '|' order by part))"
+        f" from ({' union all '.join(parts)})"
+    ).fetchone()
     assert row is not None
     text: str = row[0]
     return text
@@ -55,10 +75,7 @@ def judged(connection: duckdb.DuckDBPyConnection) -> str | None:
 
 def is_cleared(connection: duckdb.DuckDBPyConnection) -> bool:
     """Whether the warehouse is what the checks passed."""
-    known = connection.execute(
-        "select count(*) from duckdb_tables() where schema_name = 'meta' and table_name in ('cleared', 'stages')"
-    ).fetchone()
-    if known != (2,):
+    if not ledger.kind_of(connection, "meta.cleared"):
         return False
-    row = connection.execute(f"select judged = ({_JUDGED}) from meta.cleared").fetchone()
-    return row == (True,)
+    passed = connection.execute("select judged from meta.cleared").fetchone()
+    return passed is not None and passed[0] is not None and passed[0] == judged(connection)

@@ -14,7 +14,7 @@ from trading.errors import InputUnusable
 ParamType = Literal["double", "integer", "boolean", "varchar"]
 Value = float | int | bool | str
 
-_DECLARATION = re.compile(r"([a-z_][a-z0-9_]*)\s+(double|integer|boolean|varchar)\s*=\s*(.+?)(?:\s+in\s+(.+))?")
+_DECLARATION = re.compile(r"([a-z_][a-z0-9_]*)\s+(double|integer|boolean|varchar)\s*=\s*('[^']*'|.+?)(?:\s+in\s+(.+))?")
 
 
 @dataclass(frozen=True)

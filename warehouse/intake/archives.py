@@ -19,6 +19,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from datetime import datetime
 from pathlib import Path, PurePosixPath
+from typing import NamedTuple
 from zlib import error as BrokenStream  # noqa: N812  # an exception, named like one
 
 from trading.errors import InputUnusable, SetupFailed
@@ -72,6 +73,13 @@ class Archive:
     skipped: tuple[str, ...]
 
 
+class Unnamed(NamedTuple):
+    """A file of an inbox whose name states no series. Another one of that name was written at another time."""
+
+    name: str
+    written_s: float  # since 1970
+
+
 class NothingToLand(InputUnusable):
     """There is no file of candles to read. For a folder that is looked at again and again this is no fault."""
 
@@ -103,11 +111,11 @@ def holds_candles(inbox: Path, series_of: SeriesOf, settled_at: datetime) -> boo
     return any(_is_zip(path) or _ours(str(path.relative_to(inbox)), series_of) for path in inside)
 
 
-def unnamed(inbox: Path, series_of: SeriesOf, settled_at: datetime) -> tuple[str, ...]:
+def unnamed(inbox: Path, series_of: SeriesOf, settled_at: datetime) -> tuple[Unnamed, ...]:
     """The CSV files of an inbox, at rest by `settled_at`, whose names state no series: nobody will ever read them."""
     inside, _ = _settled([path for path in _inside(inbox) if _is_table(path)], inbox, settled_at)
-    names = (str(path.relative_to(inbox)) for path in inside)
-    return tuple(name for name in names if series_of(name) is None)
+    named = ((str(path.relative_to(inbox)), _written_s(path)) for path in inside)
+    return tuple(Unnamed(name, at_s) for name, at_s in named if at_s is not None and series_of(name) is None)
 
 
 def stamp_of(path: Path) -> Stamp:

@@ -25,7 +25,7 @@ from warehouse.batches import (
     forget_refused,
 )
 from warehouse.intake import archives
-from warehouse.intake.archives import Archive, NothingToLand, SeriesOf, Unusable, has_changed
+from warehouse.intake.archives import Archive, NothingToLand, SeriesOf, Unnamed, Unusable, has_changed
 from warehouse.intake.layouts import ColumnMap, survey
 from warehouse.intake.reading import CANDLE, LANDED, STAGED, Surveyed, read_files, take_back
 from warehouse.intake.refusals import (
@@ -94,7 +94,9 @@ def inbox_holds_candles(inbox: Path, series_of: SeriesOf, columns: ColumnMap | N
     return archives.holds_candles(inbox, _stated_first(series_of, columns), looked_at)
 
 
-def inbox_unnamed(inbox: Path, series_of: SeriesOf, columns: ColumnMap | None, looked_at: datetime) -> tuple[str, ...]:
+def inbox_unnamed(
+    inbox: Path, series_of: SeriesOf, columns: ColumnMap | None, looked_at: datetime
+) -> tuple[Unnamed, ...]:
     """The files of an inbox that landing passes over: neither their names nor the column map say what they hold.
 
     Raises:

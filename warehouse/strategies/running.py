@@ -9,6 +9,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import datetime
 from pathlib import Path
+from typing import TypeAlias
 
 import duckdb
 import polars as pl
@@ -25,10 +26,11 @@ from warehouse.strategies.contract import read_signals, refuse_bad_signals, refu
 from warehouse.strategies.loading import Strategy
 
 SIGNALS = "temp.signals"
+Publication: TypeAlias = duckdb.DuckDBPyConnection  # as `publication` opens it
 
 
 @contextmanager
-def publication(published: Path) -> Iterator[duckdb.DuckDBPyConnection]:
+def publication(published: Path) -> Iterator[Publication]:
     """What is published now, by the tables' usual names, with room beside it in which strategies run.
 
     All that is read through it is of one publication, whatever is published meanwhile.

@@ -59,7 +59,60 @@ _FILES_OF_THEIR_OWN_STATE = (
     "drop table temp.old_batches",
 )
 
-STEPS = {1: _FILES_OF_THEIR_OWN_STATE}  # by the version that they start from
+# A warehouse had these three only once a run was stored.
+_MORE_FIGURES_OF_RUNS = (
+    "create schema if not exists marts",
+    """
+    create table if not exists marts.backtests (
+        run_id varchar, strategy varchar, strategy_hash varchar, code_version varchar, data_hash varchar,
+        configuration json, instruments varchar[], timeframe varchar, first_candle_at timestamptz,
+        last_candle_at timestamptz, candles bigint, trades bigint, final_equity_usd double, net_profit_usd double,
+        return_percent double, max_drawdown_percent double, sharpe double, win_rate_percent double,
+        profit_factor double, fees_usd double, slippage_usd double, engine_seconds double, created_at timestamptz
+    )
+    """,
+    """
+    create table if not exists marts.trades (
+        run_id varchar, trade_no bigint, instrument varchar, side varchar, quantity_base double,
+        signal_at timestamptz, entered_at timestamptz, entry_price double, stop_price double, target_price double,
+        exited_at timestamptz, exit_price double, exit_reason varchar, gross_pnl_usd double, fees_usd double,
+        slippage_usd double, net_pnl_usd double, r_multiple double, ambiguous boolean
+    )
+    """,
+    *(
+        f"alter table marts.backtests add column {name} double"
+        for name in (
+            "cagr_percent", "volatility_percent", "sortino", "calmar", "longest_drawdown_days", "expectancy_usd",
+            "expectancy_r", "average_win_usd", "average_loss_usd", "average_holding_hours", "exposure_percent",
+            "turnover", "net_profit_usd_low", "net_profit_usd_high", "max_drawdown_percent_low",
+            "max_drawdown_percent_high", "sharpe_low", "sharpe_high", "expectancy_r_low", "expectancy_r_high",
+        )
+    ),
+    *(f"alter table marts.trades add column {name} double" for name in ("mae_usd", "mfe_usd", "mae_r", "mfe_r")),
+    """
+    create table if not exists marts.decisions (
+        run_id varchar, instrument varchar, decided_at timestamptz, side varchar, decision varchar
+    )
+    """,
+    "alter table marts.decisions add column lost_to varchar",
+    """
+    update marts.backtests as runs
+    set
+        expectancy_usd = own.expectancy_usd, expectancy_r = own.expectancy_r, average_win_usd = own.average_win_usd,
+        average_loss_usd = own.average_loss_usd, average_holding_hours = own.average_holding_hours
+    from (
+        select
+            run_id, avg(net_pnl_usd) as expectancy_usd, avg(r_multiple) as expectancy_r,
+            avg(net_pnl_usd) filter (net_pnl_usd > 0) as average_win_usd,
+            avg(net_pnl_usd) filter (net_pnl_usd < 0) as average_loss_usd,
+            avg(epoch_us(exited_at) - epoch_us(entered_at)) / 3.6e9 as average_holding_hours
+        from marts.trades group by run_id
+    ) as own
+    where own.run_id = runs.run_id
+    """,
+)  # fmt: skip
+
+STEPS = {1: _FILES_OF_THEIR_OWN_STATE, 2: _MORE_FIGURES_OF_RUNS}  # by the version that they start from
 
 
 def migrate(connection: duckdb.DuckDBPyConnection, version: int) -> None:

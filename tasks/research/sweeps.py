@@ -1,0 +1,455 @@
+"""One strategy with many sets of parameters over the same candles, in processes beside one another.
+
+Every set is tried in every window of time: in all of it, and, for a walk forward, in stretches to choose in and in the
+stretches after them. Between the two lies as much time as the strategy looks back, so that nothing it was chosen on is
+part of what it is judged on. The best of many looks good by luck alone: how good is said beside it.
+"""
+
+import json
+import math
+import multiprocessing
+import os
+import shutil
+import tempfile
+import threading
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from concurrent.futures import ProcessPoolExecutor
+from concurrent.futures.process import BrokenProcessPool
+from contextlib import ExitStack, contextmanager
+from datetime import UTC, datetime, timedelta
+from multiprocessing.process import BaseProcess
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+import polars as pl
+
+from config.settings import Settings
+from reports.model import metrics_of
+from reports.sweeps import Page, Tried, figures_text, set_text, sweep_markdown
+from tasks.backtests import RUN_ID_LENGTH, simulated
+from tasks.market import History, Traded, history_of, read_traded, within
+from tasks.provenance import code_version, engine_hash, settings_hash, table_hash, text_hash
+from tasks.research.spaces import Set, drawn, grid, parse_space
+from trading.errors import InputUnusable, SetupFailed, SlipwayError
+from trading.metrics.returns import FloatArray, daily_returns
+from trading.metrics.selection import deflated_sharpe, overfitting_probability
+from trading.model import E8
+from warehouse.schema import TIMEFRAME_US
+from warehouse.strategies.loading import Strategy, load_strategy, with_parameters
+from warehouse.strategies.running import Publication, publication
+from warehouse.sweeps import MEASURES, Measured, SetResult, SweepFile, Window, sweep_file
+
+OBJECTIVES = ("sharpe", "sortino", "return_percent", "profit_factor", "expectancy_r")  # more is better
+STORED_EVERY_S = 1.0
+SHOWN = 10
+ALONE = 4  # so few sets are tried before a second process has begun
+
+
+class Ask(NamedTuple):
+    """What was asked for; None is what the settings say, all of history, or every processor."""
+
+    strategy_sql: Path
+    vary: tuple[str, ...]
+    draws: int | None = None  # None: every combination
+    seed: int = 0
+    folds: int = 0  # of a walk forward; 0: none
+    anchored: bool = True  # each stretch to choose in begins where history does; else it is as long as a fold
+    objective: str = "sharpe"
+    instruments: tuple[str, ...] | None = None
+    timeframe: str | None = None
+    first: datetime | None = None
+    last: datetime | None = None
+    parameters: Mapping[str, object] = {}
+    processes: int | None = None
+
+
+class Progress(NamedTuple):
+    """How far it is."""
+
+    tried: int
+    sets: int
+    seconds: float  # since it began
+    earlier: int  # of the tried ones, by an earlier run of the same sweep
+
+    @property
+    def share(self) -> float:
+        return self.tried / self.sets
+
+    @property
+    def text(self) -> str:
+        left = (self.sets - self.tried) * self.seconds / max(self.tried - self.earlier, 1)
+        return f"{self.tried:,} of {self.sets:,}, about {left:,.0f} s left"
+
+
+class Chosen(NamedTuple):
+    """A fold of a walk forward: what was best before, and what it came to afterwards."""
+
+    fold: int
+    parameters: Set
+    before: Mapping[str, float | None]
+    after: Mapping[str, float | None]
+
+
+class SweepSummary(NamedTuple):
+    """What a sweep came to."""
+
+    sweep_id: str
+    strategy: str
+    path: Path  # the rows
+    candles: int
+    progress: Progress
+    unusable: tuple[str, ...]  # a sentence for each set that could not be tried, without repeats
+    objective: str
+    best: tuple[tuple[Set, Mapping[str, float | None]], ...]  # over all of the time, the best first
+    deflated_sharpe: float | None  # of the best by Sharpe: probability that it has any skill, of so many tried
+    overfitting: float | None  # probability that the best of one half of the time is among the worse in the other
+    walked: tuple[Chosen, ...]
+    tried: tuple[Tried, ...]  # every set that could be, with the figure that they are compared by
+
+    @property
+    def sentences(self) -> tuple[str, ...]:
+        """What the best of them is worth, and what could not be tried."""
+        said = list(self.unusable)
+        if self.deflated_sharpe is not None:
+            said.append(
+                f"Of so many, the best by Sharpe has any skill with a probability of {self.deflated_sharpe:.0%} "
+                "(deflated Sharpe ratio)."
+            )
+        if self.overfitting is not None:
+            said.append(
+                "What is best in one half of the time is in the worse half in the other with a probability of "
+                f"{self.overfitting:.0%} (probability of backtest overfitting)."
+            )
+        if self.walked:
+            total = walked_return_percent(self.walked)
+            came_to = "has no figure: in some fold nothing was traded" if total is None else f"made {total:.2f} %"
+            said.append(f"Walked forward, chosen by {self.objective} before each fold, it {came_to}.")
+        return tuple(said)
+
+    @property
+    def page(self) -> str:
+        """The sweep as Markdown, with a map of two parameters."""
+        return sweep_markdown(
+            Page(
+                title=f"{self.strategy}: {len(self.tried):,} sets of parameters on {self.candles:,} candles",
+                objective=self.objective,
+                tried=self.tried,
+                best=[(set_text(varied), figures_text(figures)) for varied, figures in self.best],
+                walked=[(f"{one.fold}. {set_text(one.parameters)}", figures_text(one.after)) for one in self.walked],
+                sentences=self.sentences,
+            )
+        )
+
+
+def run_sweep(settings: Settings, ask: Ask, watch: Callable[[Progress], None] = lambda _: None) -> SweepSummary:
+    """Try every set that `ask` names. What an earlier run of the same sweep has tried is not tried again.
+
+    Raises:
+        SetupFailed: nothing is published, no room for the results, or a process of it was killed.
+        InputUnusable: the strategy or a space can't be used, or there are no candles.
+        CheckFailed: the strategy, as it is, gives signals that can't be traded.
+        WarehouseBusy: the same sweep is running, or somebody has its results open.
+    """
+    strategy = load_strategy(ask.strategy_sql, ask.parameters)
+    if ask.objective not in OBJECTIVES:
+        raise InputUnusable(f"There is no choosing by {ask.objective!r}; there are {', '.join(OBJECTIVES)}.")
+    sets = _sets(strategy, ask)
+    with ExitStack() as stack:
+        source = stack.enter_context(_kept(settings))
+        connection = stack.enter_context(publication(source))
+        traded = read_traded(settings, connection, ask.instruments, ask.timeframe, ask.first, ask.last)
+        as_it_is = history_of(settings, connection, strategy, traded)
+        windows = _windows(as_it_is, strategy, ask)
+        facts = _facts(settings, strategy, ask, as_it_is, sets, windows)
+        path = settings.paths.state / "sweeps" / f"{strategy.name}-{facts['sweep_id']}.duckdb"
+        file = stack.enter_context(sweep_file(path))
+        left = _Left(file.begin(facts, windows), sets)
+        place = _Place(settings, source, strategy, ask._replace(instruments=traded.instruments), windows)
+        progress = _try_all(place, left, file, watch)
+        rows = file.results()
+    return _summary(str(facts["sweep_id"]), strategy, path, ask, traded, progress, rows)
+
+
+def _sets(strategy: Strategy, ask: Ask) -> tuple[Set, ...]:
+    spaces = [parse_space(text, strategy.header.params, strategy.file) for text in ask.vary]
+    names = [space.param.name for space in spaces]
+    twice = sorted({name for name in names if names.count(name) > 1} | set(names) & set(ask.parameters))
+    if twice:
+        raise InputUnusable(f"{', '.join(twice)} can be said once: set, or varied.")
+    if not spaces:
+        known = ", ".join(param.name for param in strategy.header.params) or "none"
+        raise InputUnusable(f"Say which parameters to vary; {strategy.file} declares {known}.")
+    return grid(spaces) if ask.draws is None else drawn(spaces, ask.draws, ask.seed)
+
+
+@contextmanager
+def _kept(settings: Settings) -> Iterator[Path]:
+    """What is published now, under a name of its own: all processes read the same, whatever is published meanwhile."""
+    published = settings.paths.published
+    if not published.is_file():
+        raise SetupFailed(f"There is no published warehouse at {published} yet; `make run` builds it.")
+    spool = settings.paths.state / "spool"
+    spool.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory(prefix="sweep-", dir=spool) as folder:
+        kept = Path(folder) / published.name
+        try:
+            os.link(published, kept)  # it is replaced by rename, never written in place
+        except OSError:
+            shutil.copyfile(published, kept)  # another disk, or one that knows no links
+        yield kept
+
+
+def _windows(history: History, strategy: Strategy, ask: Ask) -> tuple[Window, ...]:
+    """All of the time, and for each fold the time to choose in and the time after it."""
+    width = timedelta(microseconds=TIMEFRAME_US[history.timeframe])
+    first, last = history.first_candle_at, history.last_candle_at + width
+    whole = Window("all", 0, first, last)
+    if ask.folds == 0:
+        return (whole,)
+    gap = (strategy.header.lookback or 0) * width
+    part = (last - first) // (ask.folds + 1) // width * width
+    if part <= gap:
+        raise InputUnusable(
+            f"{ask.folds} folds of {(last - first) // width:,} candles are shorter than the {gap // width} that "
+            "the strategy looks back: take fewer folds, or more history."
+        )
+    windows = [whole]
+    for fold in range(1, ask.folds + 1):
+        begin = first + fold * part
+        end = last if fold == ask.folds else begin + part
+        windows.append(Window("train", fold, first if ask.anchored else begin - part, begin - gap))
+        windows.append(Window("test", fold, begin, end))
+    return tuple(windows)
+
+
+def _facts(
+    settings: Settings,
+    strategy: Strategy,
+    ask: Ask,
+    history: History,
+    sets: Sequence[Set],
+    windows: Sequence[Window],
+) -> dict[str, object]:
+    """The row of `sweep`. The same sweep has the same id: what it tries, in which windows, on what, by which code."""
+    hashes = {
+        "strategy": strategy.hash,
+        "data": table_hash([history.market.candles, history.market.signals]),
+        "configuration": text_hash(settings_hash(settings), ",".join(history.instruments), history.timeframe),
+        "engine": engine_hash(),
+        "sets": text_hash(*(json.dumps(dict(each)) for each in sets)),
+        "windows": text_hash(*(f"{window.first} {window.last}" for window in windows)),
+    }
+    return {
+        "sweep_id": text_hash(*hashes.values())[:RUN_ID_LENGTH],
+        "strategy": strategy.name,
+        "strategy_sql": strategy.sql,
+        "instruments": list(history.instruments),
+        "timeframe": history.timeframe,
+        "first_candle_at": history.first_candle_at,
+        "last_candle_at": history.last_candle_at,
+        "candles": len(history.candles),
+        "sets": len(sets),
+        "configuration": {
+            "vary": list(ask.vary), "draws": ask.draws, "seed": ask.seed, "folds": ask.folds,
+            "anchored": ask.anchored, "parameters": dict(strategy.values),
+            "costs": settings.costs.model_dump(mode="json"), "risk": settings.risk.model_dump(mode="json"),
+        },
+        "code_version": code_version(),
+        "hashes": hashes,
+        "begun_at": datetime.now(UTC),
+    }  # fmt: skip
+
+
+class _Left(NamedTuple):
+    """What has been tried before, and all that there is to try."""
+
+    before: frozenset[int]
+    sets: Sequence[Set]
+
+    @property
+    def numbered(self) -> list[tuple[int, Set]]:
+        return [(number, each) for number, each in enumerate(self.sets) if number not in self.before]
+
+
+class _Place(NamedTuple):
+    """All that a process needs to try sets; it is handed over once."""
+
+    settings: Settings
+    source: Path
+    strategy: Strategy
+    ask: Ask
+    windows: tuple[Window, ...]
+
+
+class _Bench(NamedTuple):
+    """What is open in the process that tries sets."""
+
+    place: _Place
+    connection: Publication
+    traded: Traded
+
+
+# Of a process of a pool: what it has open as long as it lives.
+_held = ExitStack()
+_here: list[_Bench] = []
+
+
+def _try_all(place: _Place, left: _Left, file: SweepFile, watch: Callable[[Progress], None]) -> Progress:
+    """Try what is left, and keep what it comes to: all of it when told to stop, all but a second's when killed."""
+    began = time.monotonic()
+    progress = Progress(len(left.before), len(left.sets), 0.0, len(left.before))
+    waiting: list[SetResult] = []
+    stored_at = began
+    try:
+        with _tried(place, left.numbered) as results:
+            for result in results:
+                waiting.append(result)
+                now = time.monotonic()
+                if now - stored_at >= STORED_EVERY_S:
+                    file.add(waiting)
+                    waiting, stored_at = [], now
+                progress = progress._replace(tried=progress.tried + 1, seconds=now - began)
+                watch(progress)
+    finally:
+        file.add(waiting)
+    return progress
+
+
+@contextmanager
+def _tried(place: _Place, numbered: Sequence[tuple[int, Set]]) -> Iterator[Iterator[SetResult]]:
+    """Results in the order of the sets: made here when they are few, else in processes beside one another."""
+    processes = min(place.ask.processes or os.cpu_count() or 1, len(numbered))
+    if processes <= 1 or len(numbered) <= ALONE:
+        with _bench(place) as bench:
+            yield (_try_set(bench, *each) for each in numbered)
+        return
+    pool = ProcessPoolExecutor(processes, multiprocessing.get_context("spawn"), _begin_process, (place,))
+    try:
+        yield pool.map(_try_here, numbered, chunksize=2)
+    except BrokenProcessPool as error:
+        raise SetupFailed(
+            "A process of the sweep was killed, perhaps for want of memory. What it had told is kept: start the same "
+            "sweep again, with fewer processes."
+        ) from error
+    finally:
+        pool.shutdown(cancel_futures=True)
+
+
+def _begin_process(place: _Place) -> None:
+    """In a new process: open what it needs, and end when the one that began it is gone."""
+    parent = multiprocessing.parent_process()
+    assert parent is not None
+    threading.Thread(target=_end_after, args=(parent,), daemon=True).start()
+    _here.append(_held.enter_context(_bench(place)))
+
+
+def _end_after(parent: BaseProcess) -> None:
+    parent.join()
+    os._exit(1)  # nobody is there to be told anything
+
+
+@contextmanager
+def _bench(place: _Place) -> Iterator[_Bench]:
+    ask = place.ask
+    with publication(place.source) as connection:
+        traded = read_traded(place.settings, connection, ask.instruments, ask.timeframe, ask.first, ask.last)
+        yield _Bench(place, connection, traded)
+
+
+def _try_here(numbered: tuple[int, Set]) -> SetResult:
+    return _try_set(_here[0], *numbered)
+
+
+def _try_set(bench: _Bench, number: int, varied: Set) -> SetResult:
+    """What a set comes to in every window. One that can't be used says why, and holds up no other."""
+    place = bench.place
+    try:
+        strategy = with_parameters(place.strategy, varied)
+        history = history_of(place.settings, bench.connection, strategy, bench.traded)
+    except SlipwayError as error:
+        return SetResult(number, varied, (), str(error))
+    return SetResult(number, varied, tuple(_measured(place.settings, history, window) for window in place.windows))
+
+
+def _measured(settings: Settings, history: History, window: Window) -> Measured:
+    part = within(history, window.first, window.last)
+    if part is None:
+        return Measured({}, None)
+    run = simulated(part, settings)
+    starting_usd = part.market.account.cash_e8 / E8
+    metrics = metrics_of(run.trades, run.equity, starting_usd)._asdict()
+    daily = daily_returns(run.equity["at"].dt.epoch("us").to_numpy(), run.equity["equity_usd"].to_numpy(), starting_usd)
+    return Measured({name: metrics[name] for name in MEASURES}, None if daily is None else daily.tolist())
+
+
+def _summary(
+    sweep_id: str, strategy: Strategy, path: Path, ask: Ask, traded: Traded, progress: Progress, rows: pl.DataFrame
+) -> SweepSummary:
+    usable = rows.filter(pl.col("error").is_null())
+    whole = _ranked(usable.filter(kind="all"), ask.objective)
+    returns = _returns(whole)
+    return SweepSummary(
+        sweep_id=sweep_id,
+        strategy=strategy.name,
+        path=path,
+        candles=len(traded.candles),
+        progress=progress,
+        unusable=tuple(rows["error"].drop_nulls().unique(maintain_order=True)),
+        objective=ask.objective,
+        best=tuple(_told(row) for row in whole.head(SHOWN).iter_rows(named=True)),
+        deflated_sharpe=_deflated(returns),
+        overfitting=overfitting_probability(returns) if returns.size else None,
+        walked=tuple(_chosen(usable, fold, ask.objective) for fold in range(1, ask.folds + 1) if len(usable)),
+        tried=tuple(Tried(*_compared(row, ask.objective)) for row in whole.iter_rows(named=True)),
+    )
+
+
+def _ranked(rows: pl.DataFrame, objective: str) -> pl.DataFrame:
+    """The best first; what has no such figure last. Among equals the set that was named first."""
+    return rows.sort(pl.col(objective), "set_no", descending=[True, False], nulls_last=True)
+
+
+def _told(row: Mapping[str, object]) -> tuple[Set, Mapping[str, float | None]]:
+    return json.loads(str(row["parameters"])), {name: row[name] for name in MEASURES}  # type: ignore[misc]
+
+
+def _compared(row: Mapping[str, object], objective: str) -> tuple[Set, float | None]:
+    parameters, figures = _told(row)
+    return parameters, figures[objective]
+
+
+def _returns(whole: pl.DataFrame) -> FloatArray:
+    """Daily returns, a row per day and a column per set; of sets that lost everything there are none."""
+    lists = whole["daily_returns"].drop_nulls()
+    return np.array(lists.to_list(), dtype=np.float64).T if len(lists) else np.empty((0, 0))
+
+
+def _deflated(returns: FloatArray) -> float | None:
+    """Of the set with the highest Sharpe of all."""
+    if returns.shape[0] < 2 or returns.shape[1] < 2:
+        return None
+    deviation = returns.std(axis=0, ddof=1)
+    sharpes = np.divide(returns.mean(axis=0), deviation, out=np.zeros_like(deviation), where=deviation > 0)
+    return deflated_sharpe(returns[:, int(sharpes.argmax())], sharpes)
+
+
+def _chosen(usable: pl.DataFrame, fold: int, objective: str) -> Chosen:
+    """What was best before, in this fold, with what it came to afterwards."""
+    set_no = _ranked(usable.filter(kind="train", fold=fold), objective)["set_no"][0]
+    parameters, before = _told(usable.row(by_predicate=_at(set_no, "train", fold), named=True))
+    _, after = _told(usable.row(by_predicate=_at(set_no, "test", fold), named=True))
+    return Chosen(fold, parameters, before, after)
+
+
+def _at(set_no: int, kind: str, fold: int) -> pl.Expr:
+    return (pl.col("set_no") == set_no) & (pl.col("kind") == kind) & (pl.col("fold") == fold)
+
+
+def walked_return_percent(walked: Sequence[Chosen]) -> float | None:
+    """Of all folds, one after the other, each with what was best before it; None when a fold can't say."""
+    returns = [chosen.after["return_percent"] for chosen in walked]
+    if not returns or any(each is None for each in returns):
+        return None
+    return (math.prod(1 + each / 100 for each in returns if each is not None) - 1) * 100

@@ -1,0 +1,70 @@
+"""How far the market went against each trade, and for it, while it was open (MAE and MFE, after Sweeney 1996).
+
+In USD, of all that was entered, against the average entry price, before fees; never below nothing. Candles can't say
+more than this: those that closed between entry and exit count with their whole range, the candle of the exit only with
+the prices that the trade filled at, since what else it did may have come after. An entry that filled inside a candle,
+not at its open, takes that candle's whole range as its own, what came before the entry included.
+"""
+
+from collections.abc import Sequence
+from typing import NamedTuple
+
+import numpy as np
+
+from trading.ledger import Trade
+from trading.metrics.returns import IntArray
+
+
+class Ranges(NamedTuple):
+    """The candles of one instrument, in order of time: closes in µs, prices in ticks."""
+
+    closed_at: IntArray
+    high: IntArray
+    low: IntArray
+
+
+class Excursions(NamedTuple):
+    """One entry per trade, in 1e-8 USD, none below 0."""
+
+    adverse_e8: IntArray
+    favourable_e8: IntArray
+
+
+def excursions_of(trades: Sequence[Trade], ranges: Sequence[Ranges], unit_e8: Sequence[int]) -> Excursions:
+    """The excursions of each trade; `ranges` and `unit_e8` (value of one lot times one tick) are by instrument."""
+    adverse, favourable = np.zeros(len(trades), np.int64), np.zeros(len(trades), np.int64)
+    instruments = np.array([trade.instrument for trade in trades], np.int64)
+    for number, own in enumerate(ranges):
+        rows = np.flatnonzero(instruments == number)
+        if rows.size:
+            adverse[rows], favourable[rows] = _excursions([trades[row] for row in rows.tolist()], own, unit_e8[number])
+    return Excursions(adverse, favourable)
+
+
+def _excursions(trades: Sequence[Trade], ranges: Ranges, unit_e8: int) -> tuple[IntArray, IntArray]:
+    """Those of trades of one instrument."""
+    side, lots, entry_e8, entered_at, exited_at, lowest, highest = np.array(
+        [
+            (
+                trade.side, trade.lots, trade.entry_notional_e8, trade.entered_at, trade.exited_at,
+                trade.lowest_price, trade.highest_price,
+            )
+            for trade in trades
+        ],
+        np.int64,
+    ).T  # fmt: skip
+    first = np.searchsorted(ranges.closed_at, entered_at, side="right")
+    end = np.searchsorted(ranges.closed_at, exited_at, side="right")
+    lowest = np.minimum(lowest, _between(np.minimum, ranges.low, first, end, lowest))
+    highest = np.maximum(highest, _between(np.maximum, ranges.high, first, end, highest))
+    worst, best = np.where(side > 0, lowest, highest), np.where(side > 0, highest, lowest)
+    against_e8, for_e8 = (side * (price * lots * unit_e8 - entry_e8) for price in (worst, best))
+    return np.maximum(-against_e8, 0), np.maximum(for_e8, 0)
+
+
+def _between(extreme: np.ufunc, values: IntArray, first: IntArray, end: IntArray, otherwise: IntArray) -> IntArray:
+    """The extreme of `values[first:end]` for each pair, and `otherwise` where that is empty."""
+    # reduceat takes turns: from `first` to `end`, then on to the next `first`. One more value lets `end` be the last.
+    pairs = np.ravel(np.column_stack((first, end)))
+    found: IntArray = extreme.reduceat(np.append(values, values[-1:]), pairs)[::2]
+    return np.where(first < end, found, otherwise)
