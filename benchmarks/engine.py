@@ -110,7 +110,7 @@ def tables(prices: tuple[Floats, Floats, Floats, Floats]) -> tuple[Ints, Ints]:
         candles[crossed, 6],
         stop,
         2 * stop,
-        *[none] * 4,
+        *[none] * 5,
     ]
     assert len(columns) == len(Signal._fields)
     assert candles.shape[1] == len(Candle._fields)

@@ -198,6 +198,7 @@ class Risk(Part):
     max_bucket_positions: Annotated[int, Field(ge=0)]
     max_losses_in_a_row: Annotated[int, Field(ge=0)]
     loss_pause_minutes: Annotated[int, Field(ge=0, le=525_600)]
+    entry_limit_minutes: Annotated[int, Field(ge=0, le=525_600)]
 
     @model_validator(mode="after")
     def _consistent(self) -> Self:

@@ -2,9 +2,8 @@
 
 from typing import NamedTuple, TypeAlias
 
-from exchange.matching import limit_touched
 from trading.compiled import rule
-from trading.model import Event, EventKind, IntentKind, Intents, Role
+from trading.model import Event, EventKind, IntentKind, Intents
 
 
 class Order(NamedTuple):
@@ -12,7 +11,7 @@ class Order(NamedTuple):
 
     side: int
     lots: int
-    price: int
+    price: int  # that it waits for; 0: it takes the market
     signal_at: int
     placed_at: int  # or moved to its price
     expires_at: int  # latest open it takes, inclusive; 0: any
@@ -55,21 +54,3 @@ def with_order(book: Book, role: int, order: Order) -> Book:
         order if role == 6 else book[6],
         order if role == 7 else book[7],
     )
-
-
-@rule
-def market_order(book: Book, opened_at: int) -> int:
-    """Role of an order that takes the open; 0 is none. An entry takes none that comes too late for it."""
-    entry = book[Role.ENTRY.value]
-    if entry.lots > 0 and (entry.expires_at == 0 or opened_at <= entry.expires_at):
-        return Role.ENTRY.value
-    return Role.EXIT.value if book[Role.EXIT.value].lots > 0 else 0
-
-
-@rule
-def target_between(book: Book, high: int, low: int) -> int:
-    """Role of the first target that prices from `low` to `high` reach; 0 is none."""
-    for role in range(Role.TARGET_1.value, Role.TARGET_4.value + 1):
-        if book[role].lots > 0 and limit_touched(book[role].side, book[role].price, high, low):
-            return role
-    return 0

@@ -49,6 +49,7 @@ class Limits(NamedTuple):
     max_bucket_positions: int = 0  # on one side, of the instruments in one bucket
     max_losses_in_a_row: int = 0  # then entries pause
     loss_pause_minutes: int = 0
+    entry_limit_minutes: int = 0  # that an entry with a limit waits; 0: there are none
 
 
 def rules_for(contract: Contract, limits: Limits) -> Rules:
@@ -119,6 +120,7 @@ def rules_for(contract: Contract, limits: Limits) -> Rules:
         max_bucket_positions=limits.max_bucket_positions,
         max_losses=limits.max_losses_in_a_row,
         loss_pause_us=limits.loss_pause_minutes * MINUTE_US,
+        entry_life_us=limits.entry_limit_minutes * MINUTE_US,
         bucket_unit=BUCKET_BASE ** (contract.bucket - 1) if contract.bucket and limits.max_bucket_positions else 0,
     )
 

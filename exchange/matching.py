@@ -32,6 +32,12 @@ def limit_touched(side: int, limit: int, high: int, low: int) -> bool:
 
 
 @rule
+def limit_passed(side: int, limit: int, high: int, low: int) -> bool:
+    """Whether a range of prices goes through a limit by a tick at least: whoever waited there before us has traded."""
+    return low < limit if side > 0 else high > limit
+
+
+@rule
 def slippage_ticks(price: int, slippage_ppm: int) -> int:
     """Slippage at `price`, rounded up to whole ticks."""
     return -scaled(-price, slippage_ppm, PPM)

@@ -38,6 +38,7 @@ class Signal(NamedTuple):
     target_3_distance: int
     target_4_distance: int
     score: int
+    entry_distance: int = 0  # how much better than the price its limit is; 0: at the market
 
 
 class Costs(NamedTuple):
@@ -76,6 +77,7 @@ class Verdict(NamedTuple):
     side: int
     decision: int  # a Decision
     lost_to: int = NOBODY  # instrument that had the last of the room for which this one was as good, but for its rank
+    expires_at: int = 0  # of an entry: the latest open that it takes
 
 
 class Valuation(NamedTuple):
@@ -86,7 +88,7 @@ class Valuation(NamedTuple):
 
 
 NO_FILL = Fill(0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0)
-NO_VERDICT = Verdict(0, 0, 0, 0, 0, NOBODY)
+NO_VERDICT = Verdict(0, 0, 0, 0, 0, NOBODY, 0)
 
 
 @rule
@@ -98,7 +100,9 @@ def candle_of(row: Any) -> Candle:
 @rule
 def signal_of(row: Any) -> Signal:
     """A row of the signal table."""
-    return Signal(row[0], row[1], row[2], row[3], row[4], row[5], row[6], row[7], row[8], row[9], row[10])
+    return Signal(
+        row[0], row[1], row[2], row[3], row[4], row[5], row[6], row[7], row[8], row[9], row[10], row[11]
+    )  # fmt: skip
 
 
 @rule
@@ -106,7 +110,7 @@ def rules_of(row: Any) -> Rules:
     """A row of the rules table."""
     return Rules(
         row[0], row[1], row[2], row[3], row[4], row[5], row[6], row[7], row[8], row[9], row[10], row[11], row[12],
-        row[13], row[14], row[15], row[16], row[17], row[18], row[19], row[20],
+        row[13], row[14], row[15], row[16], row[17], row[18], row[19], row[20], row[21],
     )  # fmt: skip
 
 

@@ -10,8 +10,11 @@ What it assumes, in every mode:
   candle the stop comes first, and the fill is marked ambiguous; a target that the open has already passed is certain,
   and comes before. A stop that a target's fill has moved is met if any of that candle's range lies there, whichever
   came first: ambiguous, unless the close lies beyond it.
+* An entry with a limit rests until it expires. It fills at its limit, for the maker's fee, in a candle that trades
+  through it by a tick; or that opens beyond it, at that open's time. Inside its candle it fills on the way to the low
+  (of a short: to the high), so what lies beyond its stop is met after it; a target only by the close.
 * Orders fill whole. Stops slip like market orders. Targets fill at their limit, after a gap past it too: whether the
-  better open was there for us, a candle does not say. All pay the taker fee, and there is no funding.
+  better open was there for us, a candle does not say. All but limit entries pay the taker fee; there is no funding.
 * Instruments that close together move together: first all opens, then what happens inside the candles, then all
   closes, each in the order of the instruments, then all signals, in the order of their scores.
 
@@ -24,8 +27,8 @@ from typing import NamedTuple
 
 import numpy as np
 
-from exchange.book import NO_ORDER, NO_ORDERS, Book, Order, changed, market_order, target_between
-from exchange.matching import fee_e8, market_price, stop_reference, stop_touched
+from exchange.bars import AT_OPEN, CLOSED, fill_event, fill_row, next_role
+from exchange.book import NO_ORDER, NO_ORDERS, Book, Order, changed
 from exchange.rows import (
     NO_FILL,
     NO_VERDICT,
@@ -60,11 +63,9 @@ from trading.model import (
     State,
     equity_e8,
 )
-from trading.rules.accounting import notional_e8, roll_day
+from trading.rules.accounting import roll_day
 from trading.rules.guards import refusal
 from trading.step import step
-
-AT_OPEN, INSIDE, CLOSED = 0, 1, 2  # the stages of a candle; orders trade in the first two
 
 
 class World(NamedTuple):
@@ -171,8 +172,9 @@ def advance(account: Account, world: World, costs: Costs, candles: Rows, signals
                 while role != 0:
                     book = books[k]
                     event = fill_event(role, book[role], slots[k], candle, stage, costs, rules[k])
+                    slot = slots[k]
                     account = take(account, world, event)
-                    world.fills.append(fill_row(event, book, books[k], candle, rules[k]))
+                    world.fills.append(fill_row(event, slot, book, books[k], candle, rules[k]))
                     role = next_role(books[k], candle, stage)
         if resting and entering:
             account, entering = expired(account, world, closed_at)
@@ -214,7 +216,8 @@ def decided(account: Account, world: World, signals: Rows, first: int, end: int,
         answer = world.slots[k].decision
         outbid = last_entered != NOBODY and is_no_room(answer) and fits(State(before, slot), event, world.rules[k])
         lost_to = last_entered if outbid else NOBODY
-        world.decisions.append(Verdict(candle.closed_at, k, event.signal_at, event.side, answer, lost_to))
+        expires_at = world.books[k][Role.ENTRY.value].expires_at if answer == Decision.ENTERED else 0
+        world.decisions.append(Verdict(candle.closed_at, k, event.signal_at, event.side, answer, lost_to, expires_at))
         last_entered = k if answer == Decision.ENTERED else last_entered
     return account
 
@@ -311,102 +314,6 @@ def take(account: Account, world: World, event: Event) -> Account:
 
 
 @rule
-def next_role(book: Book, candle: Candle, stage: int) -> int:
-    """Role of the order that trades next in this stage of the candle, as things stand; 0 when none does."""
-    return market_order(book, candle.opened_at) if stage == AT_OPEN else touched_order(book, candle)
-
-
-@rule
-def fill_event(role: int, order: Order, slot: Slot, candle: Candle, stage: int, costs: Costs, rules: Rules) -> Event:
-    """The fill of an order: whole, but a reduce-only order at most what is held."""
-    lots = order.lots if role == Role.ENTRY else min(order.lots, slot.lots)
-    price = fill_price(role, order, candle, costs)
-    sent_at = max(candle.opened_at, order.placed_at)
-    return NO_EVENT._replace(
-        kind=EventKind.FILL,
-        at=sent_at + costs.latency_us if stage == AT_OPEN else candle.closed_at - 1,
-        instrument=candle.instrument,
-        role=role,
-        side=order.side,
-        lots=lots,
-        price=price,
-        fee_e8=fee_e8(notional_e8(price, lots, rules), rules.taker_fee_ppm),
-        signal_at=order.signal_at,
-    )
-
-
-@rule
-def touched_order(book: Book, candle: Candle) -> int:
-    """Role of the resting order that trades next inside the candle; 0 is none.
-
-    A target that the open has passed is certain, then the stop, which is assumed to come before the other targets.
-    """
-    passed = target_between(book, candle.open, candle.open)
-    if passed > 0:
-        return passed
-    stop = book[Role.STOP.value]
-    if stop.lots > 0 and stop_touched(stop.side, stop.price, candle.high, candle.low):
-        return Role.STOP.value
-    return target_between(book, candle.high, candle.low)
-
-
-@rule
-def fill_price(role: int, order: Order, candle: Candle, costs: Costs) -> int:
-    """What the order trades at: targets at their limit, all others slipped."""
-    if role >= Role.TARGET_1 and role <= Role.TARGET_4:
-        return order.price
-    return market_price(order.side, reference_price(role, order, candle), costs.slippage_ppm)
-
-
-@rule
-def reference_price(role: int, order: Order, candle: Candle) -> int:
-    """Where the market stood when a market order, or a stop that became one, met it."""
-    if role != Role.STOP:
-        return candle.open
-    return order.price if moved_inside(order, candle) else stop_reference(order.side, order.price, candle.open)
-
-
-@rule
-def moved_inside(order: Order, candle: Candle) -> bool:
-    """Whether an order came to its price inside the candle: the open was before it."""
-    return order.placed_at == candle.closed_at - 1
-
-
-@rule
-def fill_row(event: Event, book: Book, after: Book, candle: Candle, rules: Rules) -> Fill:
-    """The fill for the record; `book` is what rested before it, `after` what rests since."""
-    order = book[event.role]
-    slipped = 0
-    if event.role < Role.TARGET_1 or event.role > Role.TARGET_4:
-        slipped = abs(event.price - reference_price(event.role, order, candle))
-    ambiguous = 1 if event.role == Role.STOP and not is_certain(order, book, candle) else 0
-    entered = event.role == Role.ENTRY
-    return Fill(
-        event.at,
-        event.instrument,
-        event.role,
-        event.side,
-        event.lots,
-        event.price,
-        event.fee_e8,
-        notional_e8(slipped, event.lots, rules),
-        event.signal_at,
-        ambiguous,
-        after[Role.STOP.value].price if entered else 0,
-        after[Role.TARGET_1.value].price if entered else 0,
-    )
-
-
-@rule
-def is_certain(stop: Order, book: Book, candle: Candle) -> bool:
-    """Whether a stop that lies inside the candle was met, and before all else that lies there."""
-    if moved_inside(stop, candle):
-        return stop_touched(stop.side, stop.price, candle.close, candle.close)
-    gapped = stop_touched(stop.side, stop.price, candle.open, candle.open)
-    return gapped or target_between(book, candle.high, candle.low) == 0
-
-
-@rule
 def candle_event(candle: Candle) -> Event:
     """The candle as the rules see it."""
     return NO_EVENT._replace(
@@ -435,5 +342,6 @@ def signal_event(signal: Signal, candle: Candle) -> Event:
         target_3_distance=signal.target_3_distance,
         target_4_distance=signal.target_4_distance,
         score=signal.score,
+        entry_distance=signal.entry_distance,
         due_at=candle.closed_at - missing * width,
     )

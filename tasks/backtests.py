@@ -159,8 +159,7 @@ def simulated(history: History, settings: Settings) -> Run:
     units = [rules.unit_e8 for rules in market.rules]
     trades = trades_of(fills, last, units)
     excursions = excursions_of(trades, [_ranges(history, number) for number in range(len(units))], units)
-    expired_before = int(equity[-1, 0]) - market.rules[0].max_entry_delay_us
-    verdicts = settled((Verdict(*row) for row in decisions.tolist()), fills, expired_before)
+    verdicts = settled((Verdict(*row) for row in decisions.tolist()), fills, last_close_at=int(equity[-1, 0]))
     specs = [settings.instruments[name] for name in history.instruments]
     return Run(
         trades=trade_rows(trades, excursions, history.instruments, specs),
@@ -275,10 +274,20 @@ def assumptions(settings: Settings, max_entry_delay_us: int) -> tuple[str, ...]:
         "Prices are those of spot, to the nearest tick of the perpetual; margin and liquidation are not modelled.",
         sizing,
         limits,
+        *_limit_entries(settings),
         *_ways_out(risk),
         *_portfolio_limits(settings),
         "A trade that the data ends on is valued at the last close, without a cost for closing it.",
     )
+
+
+def _limit_entries(settings: Settings) -> Iterator[str]:
+    """What is taken for granted of entries with a limit, if there may be any."""
+    if settings.risk.entry_limit_minutes:
+        yield (
+            f"An entry with a limit rests for {settings.risk.entry_limit_minutes} minutes. It fills at its limit, for "
+            f"the maker fee of {settings.costs.maker_fee_percent} %, only when a candle trades through it by a tick."
+        )
 
 
 def _ways_out(risk: Risk) -> Iterator[str]:

@@ -78,7 +78,8 @@ def load_history(
 
     Raises:
         SetupFailed: nothing is published.
-        InputUnusable: an instrument that the settings don't describe, no candles, or a strategy that can't be used.
+        InputUnusable: an instrument that the settings don't describe, no candles, a strategy that can't be used, or one
+            that proposes limits while the settings let none wait.
         CheckFailed: the strategy gives signals that can't be traded.
     """
     with publication(settings.paths.published) as connection:
@@ -125,12 +126,13 @@ def history_of(
     """What a strategy proposes over candles of the same `publication`.
 
     Raises:
-        InputUnusable: the strategy can't be used.
+        InputUnusable: the strategy can't be used, or proposes limits while the settings let none wait.
         CheckFailed: the strategy gives signals that can't be traded.
     """
     names, frame = traded.instruments, traded.timeframe
     specs = _specs(settings, names)
     proposals = run_strategy(strategy, connection, timeframe=frame, instruments=names, last=traded.last)
+    _refuse_limits_that_no_one_set(proposals, settings, strategy)
     zones = zones_behind(connection, proposals, frame) if with_zones and strategy.reads_smc else NO_ZONES
     first_candle_at, last_candle_at = traded.candles["opened_at"].min(), traded.candles["opened_at"].max()
     assert isinstance(first_candle_at, datetime)
@@ -250,6 +252,14 @@ def _bucket_number(settings: Settings, bucket: str) -> int:
     """Buckets are numbered by their names, from 1 on: whatever is traded, one has one number. 0: no bucket."""
     names = sorted({each.bucket for each in settings.instruments.values() if each.bucket})
     return names.index(bucket) + 1 if bucket else 0
+
+
+def _refuse_limits_that_no_one_set(proposals: pl.DataFrame, settings: Settings, strategy: Strategy) -> None:
+    if settings.risk.entry_limit_minutes == 0 and (proposals["entry_distance"] > 0).any():
+        raise InputUnusable(
+            f"{strategy.file} proposes entries with a limit (entry_distance), and risk.entry_limit_minutes = 0 lets "
+            "none wait: say there for how long they may, or leave the column out to enter at the market."
+        )
 
 
 def _spec(settings: Settings, name: str) -> Instrument:

@@ -17,7 +17,7 @@ TRADED = {"instruments", "costs", "risk", "strategy"}  # settings that change a 
 # Limits that earlier versions did not have: while they are off, what was decided before has the same name.
 ADDED_LIMITS = {
     "break_even_after_target", "trailing_stop_r", "max_holding_minutes", "max_leverage_percent", "max_side_percent",
-    "max_bucket_positions", "max_losses_in_a_row", "loss_pause_minutes",
+    "max_bucket_positions", "max_losses_in_a_row", "loss_pause_minutes", "entry_limit_minutes",
 }  # fmt: skip
 ROWS_ARE_MADE_BY = ("tasks/backtests.py", "tasks/results.py")  # of what the engine counted
 

@@ -16,7 +16,7 @@ from trading.model import Decision, Event, EventKind, Intent, IntentKind, Role, 
 REPLAYED = (Kind.EVENT, Kind.INTENT, Kind.DECISION, Kind.SNAPSHOT)  # a close's rows; the snapshot is its last
 
 # Fields that versions before did not know. While they are 0, a journal of then replays to the same rows.
-ADDED = {"long_buckets", "short_buckets", "paused_until"}
+ADDED = {"entry_distance", "long_buckets", "short_buckets", "paused_until"}
 
 
 class Identity(NamedTuple):
@@ -107,7 +107,7 @@ def _candle_entry(candle: Candle, identity: Identity) -> Entry:
 
 def _signal_entry(signal: Signal, at: int, identity: Identity) -> Entry:
     name = identity.instruments[signal.instrument]
-    payload = {"event": "signal", **_without(signal._asdict(), "instrument")}
+    payload = {"event": "signal", **_as_ever(_without(signal._asdict(), "instrument"))}
     return Entry(Kind.EVENT, at, name, f"signal:{name}:{signal.signal_at}", payload)
 
 

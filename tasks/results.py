@@ -85,16 +85,16 @@ def equity_rows(equity: IntTable, starting_usd: float) -> pl.DataFrame:
     return pl.DataFrame(columns).cast(EQUITY_SCHEMA)
 
 
-def settled(decisions: Iterable[Verdict], fills: Iterable[Fill], expired_before: int) -> tuple[Verdict, ...]:
+def settled(decisions: Iterable[Verdict], fills: Iterable[Fill], last_close_at: int) -> tuple[Verdict, ...]:
     """The decisions of a whole run, `entered` only where an entry did fill.
 
-    One that was taken before `expired_before` (µs) and never filled has expired; a later one still waits.
+    One whose time was over at the last close (µs) and that never filled has expired; a later one still waits.
     """
     filled = {(fill.instrument, fill.signal_at) for fill in fills if fill.role == Role.ENTRY}
     return tuple(
         verdict._replace(decision=Decision.EXPIRED)
         if verdict.decision == Decision.ENTERED
-        and verdict.at < expired_before
+        and verdict.expires_at < last_close_at
         and (verdict.instrument, verdict.signal_at) not in filled
         else verdict
         for verdict in decisions

@@ -25,7 +25,7 @@ class EventKind(IntEnum):
     """What happened."""
 
     CANDLE = 1  # a candle of the decision timeframe closed: price = close
-    SIGNAL = 2  # a strategy proposes a trade: side, price, signal_at, due_at, stop_distance, target_*_distance, score
+    SIGNAL = 2  # a strategy proposes a trade: side, price, signal_at, due_at, score, entry_, stop_, target_*_distance
     PRICE = 3  # the futures market moved: price = mark, bid, ask, index_price
     FILL = 4  # an order traded: role, side, lots, price, fee_e8, signal_at
     PLACED = 5  # the venue confirmed an order: role, signal_at
@@ -132,6 +132,7 @@ class Event(NamedTuple):
     score: int = 0
     reason: int = 0
     due_at: int = 0  # of a signal: the first close of the timeframe at which it was known, with or without a candle
+    entry_distance: int = 0  # of a signal: how much better than its price the entry's limit is; 0: at the market
 
 
 NO_EVENT = Event(0, 0)
@@ -143,7 +144,8 @@ class Intent(NamedTuple):
     `expires_at` is the latest open of a candle, by the venue's clock and inclusive, whose market an entry may take. It
     bounds neither the moment of sending nor that of the fill: an entry that expires at 12:00 may reach the venue later
     and trade at any time inside a candle that opened at or before 12:00. Only a candle that opens after 12:00 is too
-    late. An entry's is never before the close at which it was decided; all other orders have 0.
+    late. An entry's is never before the close at which it was decided; all other orders have 0. An entry with a limit
+    is taken back then: whatever trades later is not its market.
     """
 
     kind: int
@@ -206,7 +208,7 @@ class Slot(NamedTuple):
     unrealized_e8: int
     last_price: int  # close, mark or fill last seen
     signal_at: int  # identity of the trade; kept when it is over, so that no signal trades twice (I11)
-    signal_price: int  # close at which it was given
+    signal_price: int  # that the entry asked for: its limit, or the close at which the signal was given
     entered_at: int  # time of the first fill
     stop_distance: int
     target_1_distance: int
@@ -257,6 +259,7 @@ class Rules(NamedTuple):
     max_losses: int = 0  # in a row; then entries pause
     loss_pause_us: int = 0
     bucket_unit: int = 0  # 1, 64, 64**2 …: what one position adds to the account's counts of its bucket; 0: in none
+    entry_life_us: int = 0  # from its decision until an entry with a limit is taken back
 
 
 FLAT = Slot(*(0,) * len(Slot._fields))

@@ -111,6 +111,7 @@ def markets(draw: st.DrawFn, most: int = 40) -> Market:
             bucket_unit=draw(st.sampled_from([0, 1, 64])),
             max_losses=draw(st.sampled_from([0, 0, 1, 2])),
             loss_pause_us=draw(st.sampled_from([1, 5 * BAR_US])),
+            entry_life_us=draw(st.sampled_from([0, BAR_US, 5 * BAR_US // 2])),
         )
         for _ in range(count)
     ]
@@ -150,9 +151,9 @@ def signals_from(draw: st.DrawFn, candle: Candle) -> Signal:
     late = draw(st.sampled_from([0, 0, 0, 1, BAR_US]))
     side = draw(st.sampled_from([1, -1]))
     score = draw(st.sampled_from([-1, 7, 7, PPM]))
-    return Signal(
-        candle.instrument, candle.closed_at, candle.closed_at + late, side, candle.close, stop, *targets, score
-    )
+    limit = draw(st.sampled_from([0, 0, 5, 20])) * candle.close // 1000
+    known_at = candle.closed_at + late
+    return Signal(candle.instrument, candle.closed_at, known_at, side, candle.close, stop, *targets, score, limit)
 
 
 def random_market(seed: int, bars: int) -> Market:
@@ -201,6 +202,17 @@ def test_a_long_market_with_every_way_out_is_the_same_to_the_byte(engine, seed):
     ours = folded(engine, market)
     assert ours.as_bytes() == stepped(market).as_bytes()
     assert {fill.role for fill in ours.fills} >= {Role.ENTRY, Role.STOP, Role.TARGET_1, Role.EXIT}
+
+
+def test_a_long_market_of_limit_entries_is_the_same_to_the_byte(engine):
+    rules = RULES._replace(max_daily_loss_ppm=PPM, max_drawdown_ppm=PPM, break_even=1, entry_life_us=3 * BAR_US)
+    market = random_market(5, 600)
+    signals = [one._replace(entry_distance=1 + one.price // 200) for one in market.signals]
+    market = market._replace(rules=[rules] * 3, signals=signals)
+    ours = folded(engine, market)
+    assert ours.as_bytes() == stepped(market).as_bytes()
+    entered = sum(verdict.decision == Decision.ENTERED for verdict in ours.decisions)
+    assert 20 < sum(fill.role == Role.ENTRY for fill in ours.fills) < entered, "some fill, and some expire"
 
 
 def test_a_long_market_under_every_limit_is_the_same_to_the_byte(engine):

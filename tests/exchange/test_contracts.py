@@ -42,12 +42,12 @@ def test_an_entry_waits_as_long_as_the_limits_say():
 def test_the_limits_of_all_positions_in_the_cores_units():
     limits = LIMITS._replace(
         max_leverage_percent=Decimal(300), max_side_percent=Decimal(150), max_bucket_positions=2,
-        max_losses_in_a_row=3, loss_pause_minutes=60,
+        max_losses_in_a_row=3, loss_pause_minutes=60, entry_limit_minutes=45,
     )  # fmt: skip
     rules = rules_for(BTC._replace(bucket=2), limits)
     assert (rules.max_leverage_ppm, rules.max_side_ppm) == (3_000_000, 1_500_000)
     assert (rules.max_bucket_positions, rules.bucket_unit) == (2, 64)
-    assert (rules.max_losses, rules.loss_pause_us) == (3, 3_600_000_000)
+    assert (rules.max_losses, rules.loss_pause_us, rules.entry_life_us) == (3, 3_600_000_000, 2_700_000_000)
     assert rules_for(BTC, limits).bucket_unit == rules_for(BTC._replace(bucket=2), LIMITS).bucket_unit == 0
 
 

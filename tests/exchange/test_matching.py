@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 
 from exchange.matching import (
     fee_e8,
+    limit_passed,
     limit_touched,
     market_price,
     slippage_ticks,
@@ -107,3 +108,16 @@ def test_a_mirrored_market_fills_at_mirrored_prices(side, level, opened, high):
     assert limit_touched(side, level, high, low) == limit_touched(-side, 1000 - level, 1000 - low, 1000 - high)
     assert stop_touched(side, level, high, low) == stop_touched(-side, 1000 - level, 1000 - low, 1000 - high)
     assert 1000 - stop_reference(side, level, opened) == stop_reference(-side, 1000 - level, 1000 - opened)
+
+
+@pytest.mark.parametrize(
+    ("side", "high", "low", "passed"),
+    [(BUY, 10, 5, False), (BUY, 10, 4, True), (BUY, 4, 4, True), (SELL, 5, 1, False), (SELL, 6, 1, True)],
+)
+def test_a_limit_is_passed_a_tick_beyond_it(side, high, low, passed):
+    assert limit_passed(side, 5, high, low) == passed
+
+
+@given(side=SIDES, limit=PRICES, high=PRICES, low=PRICES)
+def test_what_passes_a_limit_touches_it(side, limit, high, low):
+    assert not limit_passed(side, limit, high, low) or limit_touched(side, limit, high, low)

@@ -55,14 +55,24 @@ def market_of(seed: int, length: int) -> Market:
             candles.append((instrument, at - BAR_US, at, opened, high, low, close))
             if chance.random() < 0.3:
                 signals.append(signal_of(chance, instrument, at, close))
-    return Market(table(candles, 7), table(signals, 11), (RULES, RULES), COSTS, opening(CASH_E8))
+    return Market(table(candles, 7), table(signals, 12), (RULES, RULES), COSTS, opening(CASH_E8))
 
 
 def signal_of(chance: np.random.Generator, instrument: int, at: int, close: int) -> tuple[int, ...]:
     side = int(chance.choice([1, -1]))
     stop = int(chance.choice([0, 150, 300, 600], p=[0.1, 0.3, 0.3, 0.3]))
     targets = [int(step * chance.integers(100, 300)) if step <= chance.integers(0, 5) else 0 for step in range(1, 5)]
-    return (instrument, at, at + int(chance.integers(0, 2)) * BAR_US, side, close, stop, *targets, 0)
+    return (
+        instrument,
+        at,
+        at + int(chance.integers(0, 2)) * BAR_US,
+        side,
+        close,
+        stop,
+        *targets,
+        int(chance.integers(3)),
+        0,
+    )
 
 
 def table(rows: list[tuple[int, ...]], width: int) -> np.ndarray:

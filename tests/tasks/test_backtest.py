@@ -142,6 +142,7 @@ def test_what_is_assumed_of_missing_candles_is_what_the_settings_say(settings, d
         ({"max_side_percent": Decimal(150)}, "All positions on one side are worth at most 150 % of equity"),
         ({"max_bucket_positions": 2}, "At most 2 positions on one side are held of instruments in one bucket"),
         ({"max_losses_in_a_row": 3, "loss_pause_minutes": 60}, "No entries for 60 minutes each time that 3 trades"),
+        ({"entry_limit_minutes": 60}, "An entry with a limit rests for 60 minutes."),
         ({"max_holding_minutes": 90}, "A trade is left at the open after the first close that is at least 90 minutes"),
     ],
 )

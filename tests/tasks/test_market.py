@@ -41,11 +41,11 @@ def candle_frame(*rows: tuple[str, int, str, str, str, str]) -> pl.DataFrame:
 def signal_frame(*rows: tuple[str, int, int, str, float, float | None, float | None]) -> pl.DataFrame:
     """Rows of instrument, bar of the close, bar when known, side, close, stop and first target distance."""
     return pl.DataFrame(
-        [(name, AT + at * BAR, AT + known * BAR, *rest, None, None, None, 1.0) for name, at, known, *rest in rows],
+        [(name, AT + at * BAR, AT + known * BAR, *rest, *[None] * 3, 1.0, None) for name, at, known, *rest in rows],
         schema={
             "instrument": pl.String, "closed_at": pl.Datetime("us", "UTC"), "known_at": pl.Datetime("us", "UTC"),
             "side": pl.String,
-            **dict.fromkeys(("close", *DISTANCES, "score"), pl.Float64),
+            **dict.fromkeys(("close", *DISTANCES[:-1], "score", "entry_distance"), pl.Float64),
         },
         orient="row",
     )  # fmt: skip
@@ -111,6 +111,26 @@ def test_a_distance_below_one_tick_is_one_tick_and_not_none():
     assert (signal.stop_distance, signal.target_1_distance) == (1, 0)
 
 
+def test_a_limit_comes_in_ticks_too():
+    frame = signal_frame(("ETH/USD", 1, 1, "long", 1200.0, 12.0, None)).with_columns(entry_distance=3.26)
+    assert [signal.entry_distance for signal in signals_of(frame)] == [33]
+
+
+def test_limits_that_the_settings_let_not_wait_are_refused(settings, tmp_path):
+    text = (settings.paths.sql / "marts" / "signals_ema_cross.sql").read_text(encoding="utf-8")
+    last = "null::double as target_4_distance,"
+    assert last in text
+    path = tmp_path / "signals_limit.sql"
+    path.write_text(text.replace(last, f"{last}\n        5.0::double as entry_distance,"), encoding="utf-8")
+    strategy = load_strategy(path)
+    with pytest.raises(InputUnusable, match=r"entry_distance.*risk\.entry_limit_minutes = 0 lets none wait"):
+        load_history(settings, strategy)
+    risk = settings.risk.model_copy(update={"entry_limit_minutes": 60})
+    history = load_history(settings.model_copy(update={"risk": risk}), strategy)
+    assert (history.market.signals[:, Signal._fields.index("entry_distance")] > 0).all()
+    assert history.market.rules[0].entry_life_us == 3_600_000_000
+
+
 def test_signals_known_before_the_first_candle_opened_are_left_out():
     frame = signal_frame(
         ("BTC/USD", 0, 0, "long", 1.0, 1.0, 1.0),
@@ -124,7 +144,7 @@ def test_signals_known_before_the_first_candle_opened_are_left_out():
 
 
 def test_no_signals_are_an_empty_table():
-    assert signal_table(signal_frame(), NAMES, SPECS, Decimal(0), AT).shape == (0, 11)
+    assert signal_table(signal_frame(), NAMES, SPECS, Decimal(0), AT).shape == (0, 12)
 
 
 def test_candles_and_signals_are_of_one_publication_though_another_comes_in_between(settings, tmp_path, monkeypatch):

@@ -60,6 +60,18 @@ def test_while_what_later_versions_added_is_off_a_snapshot_is_what_it_always_was
     }  # fmt: skip
 
 
+def test_a_limit_is_in_the_row_of_its_signal_and_no_limit_is_not(simulator, tmp_path):
+    limited = LONG._replace(entry_distance=40)
+    close = entries(simulator, FIRST, limited)
+    assert close[1].payload["entry_distance"] == 40
+    with Journal(tmp_path / "journal.sqlite", holder="test", clock=SteppedClock()) as journal:
+        journal.append(close)
+        (recorded,) = closes_of(journal.rows(), IDENTITY)
+    assert recorded.signals == (limited,)
+    other = Simulator([RULES], Costs(slippage_ppm=0, latency_us=250_000), opening(100_000 * 10**8))
+    assert "entry_distance" not in entries(other, FIRST, LONG)[1].payload
+
+
 def test_what_is_on_is_in_the_snapshot():
     rules = RULES._replace(max_bucket_positions=1, bucket_unit=64)
     bucketed = Simulator([rules], Costs(slippage_ppm=0, latency_us=250_000), opening(100_000 * 10**8))

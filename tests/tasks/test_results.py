@@ -117,12 +117,12 @@ def test_who_lost_to_whom_is_said_by_name():
 
 def test_an_entry_that_never_filled_has_expired_unless_it_still_waits():
     at = [100, 200, 300, 400]
-    entered = [Verdict(moment, 0, moment, 1, Decision.ENTERED) for moment in at]
+    entered = [Verdict(moment, 0, moment, 1, Decision.ENTERED, expires_at=moment) for moment in at]
     refused = Verdict(100, 1, 100, 1, Decision.COOLDOWN)
     fill = Fill(101, 0, Role.ENTRY, 1, 5, 1_000, 0, 0, 100, 0, 990, 0)
     stop = Fill(102, 0, Role.STOP, -1, 5, 990, 0, 0, 200, 0, 0, 0)
     others = fill._replace(instrument=1, signal_at=200)
-    answers = settled([*entered, refused], [fill, stop, others], expired_before=400)
+    answers = settled([*entered, refused], [fill, stop, others], last_close_at=400)
     assert [answer.decision for answer in answers] == [
         Decision.ENTERED, Decision.EXPIRED, Decision.EXPIRED, Decision.ENTERED, Decision.COOLDOWN,
     ]  # fmt: skip

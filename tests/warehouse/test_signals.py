@@ -14,7 +14,7 @@ from trading.indicators.needs import Need
 from warehouse.connection import reading
 from warehouse.features.indicators import write_indicators
 from warehouse.schema import SCHEMA_VERSION
-from warehouse.strategies.contract import CONTRACT, read_signals
+from warehouse.strategies.contract import CONTRACT, OPTIONAL, read_signals
 from warehouse.strategies.loading import load_strategy
 from warehouse.strategies.running import publication, run_strategy
 from warehouse.strategies.trials import look_ahead_offenders, lookback_offenders
@@ -104,7 +104,8 @@ def run(path: Path, published: Path, params=None, **which) -> pl.DataFrame:
 
 def test_a_cross_gives_the_columns_and_values_of_the_contract(published):
     signals = run(CROSS, published)
-    assert signals.columns == list(CONTRACT)
+    assert signals.columns == [*CONTRACT, *OPTIONAL]
+    assert signals["entry_distance"].null_count() == len(signals)
     assert len(signals) > 20
     assert set(signals["side"]) == {"long", "short"}
     assert (signals["target_1_distance"] == 2 * signals["stop_distance"]).all()
@@ -192,6 +193,21 @@ def test_a_column_of_another_type_is_named(published, tmp_path):
     path = variant(tmp_path, ("1.0::double as score", "'high' as score"))
     with pytest.raises(InputUnusable, match="column score is VARCHAR; it must be DOUBLE"):
         run(path, published)
+
+
+LAST_TARGET = "null::double as target_4_distance,"
+
+
+def test_a_strategy_may_give_a_limit(published, tmp_path):
+    path = variant(tmp_path, (LAST_TARGET, f"{LAST_TARGET} 5 as entry_distance,"))
+    assert set(run(path, published)["entry_distance"]) == {5.0}
+
+
+def test_a_limit_of_another_type_is_named_and_a_worse_one_refused(published, tmp_path):
+    with pytest.raises(InputUnusable, match="column entry_distance is VARCHAR; it must be DOUBLE"):
+        run(variant(tmp_path, (LAST_TARGET, f"{LAST_TARGET} 'far' as entry_distance,")), published)
+    with pytest.raises(CheckFailed, match="entry_distance=-5"):
+        run(variant(tmp_path, (LAST_TARGET, f"{LAST_TARGET} -5.0::double as entry_distance,")), published)
 
 
 def test_numbers_of_any_kind_become_doubles(published, tmp_path):

@@ -3,7 +3,7 @@
 from trading.compiled import rule
 from trading.model import FLAT, Decision, Event, EventKind, Phase, Rules, State
 from trading.rules.guards import refusal
-from trading.rules.sizing import lots_for
+from trading.rules.sizing import asked_price, lots_for
 
 
 @rule
@@ -21,7 +21,7 @@ def enter(state: State, event: Event, rules: Rules) -> State:
             wanted_lots=lots_for(state, event, rules),
             last_price=event.price,
             signal_at=event.signal_at,
-            signal_price=event.price,
+            signal_price=asked_price(event),
             stop_distance=event.stop_distance,
             target_1_distance=event.target_1_distance,
             target_2_distance=event.target_2_distance,

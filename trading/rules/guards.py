@@ -3,7 +3,7 @@
 from trading.compiled import rule
 from trading.model import BUCKET_BASE, PPM, Command, Decision, Event, EventKind, Phase, Rules, State, equity_e8, scaled
 from trading.rules.accounting import notional_e8
-from trading.rules.sizing import lots_for
+from trading.rules.sizing import asked_price, lots_for
 
 
 @rule
@@ -89,7 +89,7 @@ def cooldown(state: State, event: Event) -> int:
 @rule
 def no_stop(event: Event) -> int:
     """No trade without a stop, or with one that no price above zero could hold (I06, I49)."""
-    return 0 if 0 < event.stop_distance < event.price else Decision.NO_STOP.value
+    return 0 if 0 < event.stop_distance < asked_price(event) else Decision.NO_STOP.value
 
 
 @rule
@@ -121,7 +121,7 @@ def affords(held_e8: int, limit_ppm: int, state: State, event: Event, rules: Rul
     """
     if limit_ppm == 0:
         return True
-    asked = notional_e8(event.price, lots_for(state, event, rules), rules)
+    asked = notional_e8(asked_price(event), lots_for(state, event, rules), rules)
     return held_e8 + asked <= scaled(equity_e8(state.account), limit_ppm, PPM)
 
 

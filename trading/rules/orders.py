@@ -78,24 +78,33 @@ def order(slot: Slot, event: Event, role: int, before: int, after: int, rules: R
     Only an entry expires: what ends a position, or protects it, waits as long as it takes.
     """
     waits = has_level(role)
+    has_limit = role == Role.ENTRY and event.entry_distance > 0
     return NO_INTENT._replace(
         kind=IntentKind.EDIT if waits and before > 0 else IntentKind.PLACE,
         instrument=event.instrument,
         role=role,
-        order_type=order_type(role),
+        order_type=OrderType.LIMIT.value if has_limit else order_type(role),
         side=slot.side if role == Role.ENTRY else -slot.side,
         lots=after if waits else after - before,
-        price=level(slot, role, rules) if waits else 0,
+        price=slot.signal_price if has_limit else level(slot, role, rules) if waits else 0,
         reduce_only=0 if role == Role.ENTRY else 1,
         signal_at=slot.signal_at,
         revision=slot.revision,
-        expires_at=event.due_at + rules.max_entry_delay_us if role == Role.ENTRY else 0,
+        expires_at=last_open(event, rules) if role == Role.ENTRY else 0,
     )
 
 
 @rule
+def last_open(event: Event, rules: Rules) -> int:
+    """The latest open that an entry takes: while its limit lives, or over no longer a gap than it may wait."""
+    if event.entry_distance > 0:
+        return event.at + rules.entry_life_us - 1
+    return event.due_at + rules.max_entry_delay_us
+
+
+@rule
 def order_type(role: int) -> int:
-    """Targets are limits, stops are stops, the rest goes at the market."""
+    """Targets are limits, stops are stops, the rest goes at the market, unless an entry has a limit of its own."""
     if role == Role.STOP:
         return OrderType.STOP.value
     return OrderType.LIMIT.value if has_level(role) else OrderType.MARKET.value

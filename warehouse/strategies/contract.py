@@ -24,7 +24,11 @@ CONTRACT: Mapping[str, str] = {
     "target_4_distance": "DOUBLE",
     "score": "DOUBLE",
 }
-_DISTANCES = tuple(column for column in CONTRACT if column.endswith("_distance"))
+# What a strategy may give besides; what it does not is null.
+OPTIONAL: Mapping[str, str] = {
+    "entry_distance": "DOUBLE",  # how much better than the close the entry's limit is, USD; null or 0: at the market
+}
+_DISTANCES = tuple(column for column in (*CONTRACT, *OPTIONAL) if column.endswith("_distance"))
 _NUMBERS = ("DOUBLE", "FLOAT", "DECIMAL", "TINYINT", "SMALLINT", "INTEGER", "BIGINT", "HUGEINT")
 
 
@@ -42,16 +46,20 @@ def read_signals(
     first: datetime | None = None,
     last: datetime | None = None,
 ) -> pl.DataFrame:
-    """Signals with the contract's columns, oldest first; `first` and `last` are closes, both included.
+    """Signals with the columns of the contract and the optional ones, oldest first.
+
+    `first` and `last` are closes, both included.
 
     Raises:
         InputUnusable: `table` is not there, or lacks a column of the contract.
     """
     try:
-        refuse_other_columns(columns_of(connection, table), table)
+        given = columns_of(connection, table)
+        refuse_other_columns(given, table)
     except duckdb.CatalogException as error:
         raise InputUnusable(f"There is no table {table}: {error}") from error
-    columns = ", ".join(f"{name}::{kind} as {name}" for name, kind in CONTRACT.items())
+    kinds = {**CONTRACT, **OPTIONAL}
+    columns = ", ".join(f"{name if name in given else 'null'}::{kind} as {name}" for name, kind in kinds.items())
     return connection.execute(
         f"""
         select {columns} from {table}
@@ -70,11 +78,12 @@ def read_signals(
 
 
 def refuse_other_columns(columns: Mapping[str, str], file: str) -> None:
-    """Raise InputUnusable, naming the column, when one of the contract is missing or of another kind."""
-    for name, kind in CONTRACT.items():
+    """Raise InputUnusable, naming the column, when one of the contract is missing, or any is of another kind."""
+    for name in CONTRACT:
         if name not in columns:
             raise InputUnusable(f"{file} gives no column {name}; a strategy gives {', '.join(CONTRACT)}.")
-        found = columns[name]
+    for name, kind in {**CONTRACT, **OPTIONAL}.items():
+        found = columns.get(name, kind)
         fits = found.startswith(_NUMBERS) if kind == "DOUBLE" else found == kind
         if not fits:
             raise InputUnusable(f"{file}: column {name} is {found}; it must be {kind}.")
@@ -89,9 +98,12 @@ def refuse_bad_signals(connection: duckdb.DuckDBPyConnection, table: str, file: 
         InputUnusable: a column is missing or of another type.
         CheckFailed: a row that can't be traded, or two signals at one close; with the rows.
     """
-    refuse_other_columns(columns_of(connection, table), file)
+    given = columns_of(connection, table)
+    refuse_other_columns(given, file)
     refuse_repeated_keys(connection, table, KEY, "the signals", file)
-    distances = " and ".join(f"({name} is null or ({name} >= 0 and isfinite({name}::double)))" for name in _DISTANCES)
+    distances = " and ".join(
+        f"({name} is null or ({name} >= 0 and isfinite({name}::double)))" for name in given if name in _DISTANCES
+    )
     offenders = connection.execute(
         f"""
         select * from {table}
