@@ -225,7 +225,7 @@ def decided(account: Account, world: World, signals: Rows, first: int, end: int,
 @routine
 def ranked(signals: Rows, first: int, end: int) -> list[int]:
     """The rows from `first` to `end` in the order in which they are decided, whatever order they are given in."""
-    order = [row for row in range(first, end)]  # noqa: C416  # numba makes no list of a range
+    order = list(range(first, end))
     for n in range(1, len(order)):
         row, place = order[n], n
         while place > 0 and is_ahead(signal_of(signals[row]), signal_of(signals[order[place - 1]])):
