@@ -261,7 +261,7 @@ def run_backtest(
     )
 
 
-@once
+@patiently
 def run_sweep(settings: Settings, strategy: Path, **asked: Any) -> SweepSummary:
     """Try many sets of parameters of one strategy file. Begun again, it goes on where it was."""
     from tasks.research import sweeps

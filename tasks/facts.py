@@ -5,8 +5,6 @@ from __future__ import annotations
 from operator import add
 from typing import TYPE_CHECKING
 
-from reports.sweeps import set_text
-
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
     from datetime import datetime
@@ -134,7 +132,7 @@ def of_sweep(sweep: SweepSummary) -> Facts:
     return {
         "strategy": f"{sweep.strategy}, {sweep.candles:,} candles",
         "sets": f"{at.tried:,}" + (f", {at.earlier:,} of them before" if at.earlier else ""),
-        **({"best by " + sweep.objective: set_text(sweep.best[0][0])} if sweep.best else {}),
+        **({f"best by {sweep.objective}": sweep.first} if sweep.best else {}),
         "worth": "\n".join(sweep.sentences),
         "rows": str(sweep.path),
     }

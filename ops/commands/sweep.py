@@ -91,10 +91,8 @@ def _show(summary: "SweepSummary", file: Path) -> None:
 
 
 def _next(summary: "SweepSummary", file: Path) -> list[str]:
-    from reports.sweeps import set_text
-
     lines = [f"Every set is a row of {summary.path}"]
-    if summary.best:
-        words = " ".join(f"--set {word}" for word in set_text(summary.best[0][0]).split())
+    if summary.first:
+        words = " ".join(f"--set {word}" for word in summary.first.split())
         lines.append(f"The first of them: slipway backtest {file} {words}")
     return lines

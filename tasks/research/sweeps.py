@@ -109,6 +109,11 @@ class SweepSummary(NamedTuple):
     tried: tuple[Tried, ...]  # every set that could be, with the figure that they are compared by
 
     @property
+    def first(self) -> str:
+        """The best set, as it is typed again; empty when none could be tried."""
+        return set_text(self.best[0][0]) if self.best else ""
+
+    @property
     def sentences(self) -> tuple[str, ...]:
         """What the best of them is worth, and what could not be tried."""
         said = list(self.unusable)

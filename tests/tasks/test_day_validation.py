@@ -9,6 +9,7 @@ from config.settings import load_settings
 from ops.journal import JournalReader, Kind
 from tasks.candles import publish
 from tasks.facts import of_day
+from tasks.stages import check_all
 from tasks.startup import was_told
 from tasks.upkeep.validation import validate_day
 from trading.errors import CheckFailed, SetupFailed
@@ -45,6 +46,7 @@ def publish_a_wild_rate(settings):
     rates = [FundingHour("PF_XBTUSD", at, Decimal(9000), Decimal("0.5"))]
     with unit_of_work(settings.paths.build, **settings.warehouse.model_dump()) as warehouse:
         land_funding(warehouse, rates, source="kraken-rest", fetched_at=dt.datetime.now(dt.UTC))
+    check_all(settings, run="after the rate")
     publish(settings)
 
 
@@ -86,6 +88,7 @@ def test_a_venue_that_tells_no_more_is_missed_and_a_sandbox_is_not(settings, sou
     with unit_of_work(settings.paths.build, **settings.warehouse.model_dump()) as warehouse:
         rates = [FundingHour("PF_XBTUSD", at, Decimal(1), Decimal("0.00001"))]
         land_funding(warehouse, rates, source=source, fetched_at=at)
+    check_all(settings, run="after the rate")
     publish(settings)
     assert validate_day(settings, DAY).instruments == missed
 

@@ -12,7 +12,6 @@ from tasks.candles import land_archive, publish
 from tasks.publication import publish_journals
 from tasks.stages import build_all, check_all
 from trading.errors import CheckFailed
-from warehouse.backtests import create_tables
 from warehouse.connection import unit_of_work
 from warehouse.gate.validation import validate
 from warehouse.reference.discoveries import Discovery, record
@@ -158,7 +157,6 @@ def test_what_was_refused_and_is_forgotten_after_the_checks_is_no_longer_what_th
 def test_rows_of_runs_sessions_and_checks_are_published_whenever_they_come(settings):
     check_all(settings, run="a")
     with opened(settings) as warehouse:
-        create_tables(warehouse)
         warehouse.execute("insert into marts.backtests (run_id) values ('r')")
         warehouse.execute("insert into marts.journal select 's', 1, now(), 'decision', now(), 'i', null, '{}', 'h'")
         warehouse.execute("insert into checks.results select 'day', 's', 'c', true, 0, '', now()")
