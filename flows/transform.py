@@ -1,6 +1,7 @@
 """Everything downstream of raw: staging, features, marts; checked, then published."""
 
-from typing import Literal
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Literal, TypeVar
 
 from prefect import flow
 
@@ -19,6 +20,15 @@ from tasks.catalog import (
     tell_of_failure,
 )
 from tasks.provenance import code_version
+from trading.errors import Outdated
+
+if TYPE_CHECKING:
+    from tasks.stages import StagesReport
+    from warehouse.checks import CheckResult
+    from warehouse.connection import PublishReport
+
+ROUNDS = 3
+T = TypeVar("T")
 
 
 @flow(version=code_version(), on_failure=[tell_of_failure], on_crashed=[tell_of_failure])
@@ -36,12 +46,17 @@ def transform(
     left_over = judge_left_over(settings)
     for verdict in left_over:
         tell(f"Batch {verdict.batch_id} had landed and was not judged. It is {verdict.state} now.")
-    built = build_all(settings, mode)
-    tell(f"Built {len(built.stages)} stages{'' if built.changed else ', none of them new'}.")
-    checks = check_all(settings)
-    tell(f"Passed {len(checks)} checks.")
-    published = publish(settings)
-    tell(f"Published {published.path}.")
+
+    def brought_up_to_date(again: int) -> "tuple[StagesReport, tuple[CheckResult, ...], PublishReport]":
+        built = build_all(settings, "incremental" if again else mode)
+        tell(f"Built {len(built.stages)} stages{'' if built.changed else ', none of them new'}.")
+        checks = check_all(settings)
+        tell(f"Passed {len(checks)} checks.")
+        published = publish(settings)
+        tell(f"Published {published.path}.")
+        return built, checks, published
+
+    built, checks, published = undisturbed(brought_up_to_date, tell)
     note(facts.of_build(built, checks, published))
     for revised in alert_revised_decisions(settings):
         tell(f"Session {revised.session} used a candle that was revised since: {revised}.")
@@ -49,3 +64,17 @@ def transform(
         announce(MARTS_BUILT, chain)
     for verdict in left_over:
         verdict.refuse_failed()
+
+
+def undisturbed(attempt: Callable[[int], T], say: Callable[[str], None]) -> T:
+    """What `attempt` gives; tried again, with its number, where something has landed in between.
+
+    Raises:
+        Outdated: something has, each of three times, as in the middle of a large backfill. The next run finds peace.
+    """
+    for number in range(ROUNDS - 1):
+        try:
+            return attempt(number)
+        except Outdated as outdated:
+            say(str(outdated))
+    return attempt(ROUNDS - 1)

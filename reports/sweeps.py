@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 from collections.abc import Mapping, Sequence
 from io import BytesIO
+from itertools import pairwise
 from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
@@ -20,6 +21,7 @@ CELL_INCHES, MARGIN_INCHES = 0.75, 2.2
 FIGURES = (("trades", ">6,.0f"), ("return_percent", ">9.2f"), ("max_drawdown_percent", ">9.2f"), ("sharpe", ">7.2f"))
 COLUMNS = "trades  return %  drawdown  Sharpe"
 NEUTRAL = {"profit_factor": 1.0}  # where gain becomes loss, if not at 0
+MOST_CELLS, BINS = 20, 10  # a side: with more values than the one, the other
 MOST_CELLS_NAMED = 16  # a side: beyond that the figures in the cells would not be read
 
 
@@ -88,8 +90,8 @@ def heatmap_png(page: Page, across: str, down: str) -> bytes:
     image = axes.imshow(
         cells, cmap="RdYlGn", vmin=neutral - extent, vmax=neutral + extent, aspect="auto", origin="lower"
     )
-    axes.set_xticks(range(len(columns)), [_short(value) for value in columns])
-    axes.set_yticks(range(len(rows)), [_short(value) for value in rows])
+    axes.set_xticks(range(len(columns)), columns)
+    axes.set_yticks(range(len(rows)), rows)
     axes.set_xlabel(across, color=SOFT, parse_math=False)
     axes.set_ylabel(down, color=SOFT, parse_math=False)
     axes.set_title(page.objective.replace("_", " "), loc="left", color=INK, fontweight="bold", parse_math=False)
@@ -105,13 +107,17 @@ def heatmap_png(page: Page, across: str, down: str) -> bytes:
 
 def cells_of(
     tried: Sequence[Tried], across: str, down: str
-) -> tuple[tuple[object, ...], tuple[object, ...], NDArray[np.float64]]:
-    """Values of both parameters in order, and a table of medians: a row per value of `down`; NaN where nothing is."""
-    columns, rows = _ordered(tried, across), _ordered(tried, down)
+) -> tuple[tuple[str, ...], tuple[str, ...], NDArray[np.float64]]:
+    """What both parameters were, in order, and a table of medians: a row per value of `down`; NaN where nothing is.
+
+    Of a parameter with more than `MOST_CELLS` values, neighbours share a cell, as many as in any other.
+    """
+    columns, column_of = _places(tried, across)
+    rows, row_of = _places(tried, down)
     found: dict[tuple[int, int], list[float]] = {}
     for each in tried:
-        place = rows.index(each.parameters[down]), columns.index(each.parameters[across])
         if each.figure is not None:
+            place = row_of[each.parameters[down]], column_of[each.parameters[across]]
             found.setdefault(place, []).append(each.figure)
     cells = np.full((len(rows), len(columns)), np.nan)
     for place, figures in found.items():
@@ -119,8 +125,20 @@ def cells_of(
     return columns, rows, cells
 
 
-def _ordered(tried: Sequence[Tried], name: str) -> tuple[object, ...]:
-    return tuple(sorted({each.parameters[name] for each in tried}))  # type: ignore[type-var]  # of one parameter
+def _places(tried: Sequence[Tried], name: str) -> tuple[tuple[str, ...], dict[object, int]]:
+    """What stands beside each row or column, and in which of them a value lies."""
+    values: list[object] = sorted({each.parameters[name] for each in tried})  # type: ignore[type-var]  # of one kind
+    count = len(values) if len(values) <= MOST_CELLS else BINS
+    bounds = [len(values) * number // count for number in range(count + 1)]
+    groups = [values[begin:end] for begin, end in pairwise(bounds)]
+    labels = tuple(
+        _short(group[0]) if len(group) == 1 else f"{_rough(group[0])}…{_rough(group[-1])}" for group in groups
+    )
+    return labels, {value: number for number, group in enumerate(groups) for value in group}
+
+
+def _rough(value: object) -> str:
+    return f"{value:.3g}" if isinstance(value, float) else str(value)
 
 
 def _cell(figure: float | None, shape: str) -> str:
@@ -128,7 +146,10 @@ def _cell(figure: float | None, shape: str) -> str:
 
 
 def _short(value: object) -> str:
-    return f"{value:.10g}" if isinstance(value, float) else str(value)
+    if not isinstance(value, float):
+        return str(value)
+    short = f"{value:.10g}"
+    return short if float(short) == value else repr(value)
 
 
 def _name_cells(axes: Axes, cells: NDArray[np.float64]) -> None:

@@ -114,7 +114,7 @@ def publish(settings: Settings) -> PublishReport:
     """Replace the published file by a copy of the build file.
 
     Raises:
-        CheckFailed: the build is not what the checks passed, because they failed or something came in since.
+        Outdated: the build is not what the checks passed, because they failed or something came in since.
         WarehouseBusy: another process held the build file for the whole bounded wait.
         SetupFailed: there is nothing to publish, or no room for the copy.
     """

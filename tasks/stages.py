@@ -6,7 +6,7 @@ from datetime import UTC, datetime
 
 from config.settings import Settings
 from exchange.compiling import compiled_when_called, machine_code_in
-from trading.errors import CheckFailed
+from trading.errors import Outdated
 from trading.smc.kernel import advance
 from trading.smc.layout import Kernel
 from warehouse.builds import BuildReport, Mode, StageResult, build
@@ -65,8 +65,8 @@ def check_all(settings: Settings, *, run: str, touching: frozenset[str] | None =
     believed, since it was made.
 
     Raises:
-        CheckFailed: some check found rows, which are in its text and in checks.results; or a batch or a look that
-            counts by now is not in the build.
+        CheckFailed: some check found rows, which are in its text and in checks.results.
+        Outdated: all passed, but a batch or a look that counts by now is not in the build.
         WarehouseBusy: another process held the build file for the whole bounded wait.
     """
     checks = settings.paths.sql / "checks"
@@ -85,7 +85,7 @@ def check_all(settings: Settings, *, run: str, touching: frozenset[str] | None =
         is_outdated = passed and not clear(connection)
     refuse_failed(results)
     if is_outdated:
-        raise CheckFailed(
+        raise Outdated(
             "The checks passed, but not all that counts is in the build: a batch was validated in between, or a venue "
             "was looked at. Nothing is published of it; build again, then check again."
         )

@@ -25,6 +25,10 @@ class CheckFailed(SlipwayError):
     """The data is wrong. Do not build further; alert with the rows."""
 
 
+class Outdated(CheckFailed):
+    """What was checked is not what is there by now. Build and check again."""
+
+
 class InputUnusable(SlipwayError):
     """A file or a value from outside can't be used at all. Mend it and run again; nothing was landed."""
 

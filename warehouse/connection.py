@@ -20,7 +20,7 @@ from typing import IO
 
 import duckdb
 
-from trading.errors import CheckFailed, SetupFailed, WarehouseBusy
+from trading.errors import Outdated, SetupFailed, WarehouseBusy
 from warehouse.gate.clearance import is_cleared
 from warehouse.schema import SCHEMA_VERSION, create_schema
 
@@ -112,7 +112,7 @@ def publish(
     the build is cleared is asked under the lock that is held until the copy is made: nobody can change it in between.
 
     Raises:
-        CheckFailed: the build is not what the checks passed; what was published before stays.
+        Outdated: the build is not what the checks passed; what was published before stays.
         WarehouseBusy: another process held the build file for `lock_wait_s` seconds.
         SetupFailed: there is nothing to publish, or no room for the copy.
     """
@@ -273,7 +273,7 @@ def configure(connection: duckdb.DuckDBPyConnection) -> None:
 
 def _refuse_uncleared(connection: duckdb.DuckDBPyConnection) -> None:
     if not is_cleared(connection):
-        raise CheckFailed(
+        raise Outdated(
             "Not published: the warehouse is not what the checks passed. What came in meanwhile is checked and "
             "published by the next build: every quarter of an hour, or now, with `transform/build`."
         )

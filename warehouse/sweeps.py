@@ -83,9 +83,11 @@ class SweepFile:
         """Note what is swept, unless it is noted; the numbers of the sets that were tried before."""
         if self._connection.execute("select count(*) from sweep").fetchone() == (0,):
             given = {name: json.dumps(value) if isinstance(value, dict) else value for name, value in facts.items()}
-            self._insert("sweep", pl.DataFrame([given], infer_schema_length=None))
             rows = [{"window_no": number, **window._asdict()} for number, window in enumerate(windows)]
+            self._connection.begin()  # a row of `sweep` without its windows would be taken for a sweep that has none
+            self._insert("sweep", pl.DataFrame([given], infer_schema_length=None))
             self._insert("windows", pl.DataFrame(rows))
+            self._connection.commit()
         return frozenset(number for (number,) in self._connection.execute("select set_no from results").fetchall())
 
     def add(self, results: Iterable[SetResult]) -> None:
@@ -95,9 +97,16 @@ class SweepFile:
             self._insert("results", pl.DataFrame(rows, schema_overrides=_KINDS, infer_schema_length=None))
 
     def results(self) -> pl.DataFrame:
-        """All rows with their windows, by set and window."""
+        """All rows but their daily returns, with their windows, by set and window."""
         return self._connection.execute(
-            "select * from results join windows using (window_no) order by set_no, window_no"
+            "select * exclude (daily_returns) from results join windows using (window_no) order by set_no, window_no"
+        ).pl()
+
+    def daily_returns(self) -> pl.DataFrame:
+        """Of each set, over all of the time: `set_no` and `daily_returns`, null where everything was lost."""
+        return self._connection.execute(
+            "select set_no, daily_returns from results join windows using (window_no)"
+            " where kind = 'all' and error is null order by set_no"
         ).pl()
 
     def _insert(self, table: str, rows: pl.DataFrame) -> None:

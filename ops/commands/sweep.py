@@ -92,7 +92,6 @@ def _show(summary: "SweepSummary", file: Path) -> None:
 
 def _next(summary: "SweepSummary", file: Path) -> list[str]:
     lines = [f"Every set is a row of {summary.path}"]
-    if summary.first:
-        words = " ".join(f"--set {word}" for word in summary.first.split())
-        lines.append(f"The first of them: slipway backtest {file} {words}")
+    if summary.best:
+        lines.append(f"The first of them: slipway backtest {file} {summary.first_options}")
     return lines

@@ -1,20 +1,22 @@
 """One strategy with many sets of parameters over the same candles, in processes beside one another.
 
 Every set is tried in every window of time: in all of it, and, for a walk forward, in stretches to choose in and in the
-stretches after them. Between the two lies as much time as the strategy looks back, so that nothing it was chosen on is
-part of what it is judged on. The best of many looks good by luck alone: how good is said beside it.
+stretches after them. Between the two lie as many candles as the header of the strategy looks back; what its features
+remember from before that is no knowledge of what comes after. The best of many looks good by luck alone: how good is
+said beside it.
 """
 
 import json
 import math
 import multiprocessing
 import os
+import shlex
 import shutil
 import tempfile
 import threading
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from concurrent.futures import ProcessPoolExecutor
+from concurrent.futures import ProcessPoolExecutor, as_completed
 from concurrent.futures.process import BrokenProcessPool
 from contextlib import ExitStack, contextmanager
 from datetime import UTC, datetime, timedelta
@@ -24,8 +26,9 @@ from typing import NamedTuple
 
 import numpy as np
 import polars as pl
+import psutil
 
-from config.settings import Settings
+from config.settings import ROOT, Settings
 from reports.model import metrics_of
 from reports.sweeps import Page, Tried, figures_text, set_text, sweep_markdown
 from tasks.backtests import RUN_ID_LENGTH, simulated
@@ -33,15 +36,16 @@ from tasks.market import History, Traded, history_of, read_traded, within
 from tasks.provenance import code_version, engine_hash, settings_hash, table_hash, text_hash
 from tasks.research.spaces import Set, drawn, grid, parse_space
 from trading.errors import InputUnusable, SetupFailed, SlipwayError
-from trading.metrics.returns import FloatArray, daily_returns
+from trading.metrics.returns import SMALLEST_DEVIATION, FloatArray, daily_returns
 from trading.metrics.selection import deflated_sharpe, overfitting_probability
 from trading.model import E8
 from warehouse.schema import TIMEFRAME_US
 from warehouse.strategies.loading import Strategy, load_strategy, with_parameters
-from warehouse.strategies.running import Publication, publication
+from warehouse.strategies.running import Publication, candles_hash, publication
 from warehouse.sweeps import MEASURES, Measured, SetResult, SweepFile, Window, sweep_file
 
 OBJECTIVES = ("sharpe", "sortino", "return_percent", "profit_factor", "expectancy_r")  # more is better
+ROWS_ARE_MADE_BY = ("tasks/market.py", "tasks/research/sweeps.py", "reports/model.py")  # beside the engine
 STORED_EVERY_S = 1.0
 SHOWN = 10
 ALONE = 4  # so few sets are tried before a second process has begun
@@ -106,12 +110,19 @@ class SweepSummary(NamedTuple):
     deflated_sharpe: float | None  # of the best by Sharpe: probability that it has any skill, of so many tried
     overfitting: float | None  # probability that the best of one half of the time is among the worse in the other
     walked: tuple[Chosen, ...]
+    stayed_out: int  # folds before which no set has a figure to choose by
+    ruined: int  # sets that lost everything, so that they have no daily returns to compare
     tried: tuple[Tried, ...]  # every set that could be, with the figure that they are compared by
 
     @property
     def first(self) -> str:
-        """The best set, as it is typed again; empty when none could be tried."""
+        """The best set, in words to read; empty when none could be tried."""
         return set_text(self.best[0][0]) if self.best else ""
+
+    @property
+    def first_options(self) -> str:
+        """The best set, as options of `slipway backtest`."""
+        return " ".join(f"--set {shlex.quote(set_text({name: value}))}" for name, value in self.best[0][0].items())
 
     @property
     def sentences(self) -> tuple[str, ...]:
@@ -129,8 +140,12 @@ class SweepSummary(NamedTuple):
             )
         if self.walked:
             total = walked_return_percent(self.walked)
-            came_to = "has no figure: in some fold nothing was traded" if total is None else f"made {total:.2f} %"
+            came_to = "has no figure: a fold has no candles" if total is None else f"made {total:.2f} %"
             said.append(f"Walked forward, chosen by {self.objective} before each fold, it {came_to}.")
+        if self.stayed_out:
+            said.append(f"Before {self.stayed_out} fold(s) no set has a {self.objective}: nothing was chosen for them.")
+        if self.ruined:
+            said.append(f"{self.ruined:,} sets lost everything, and are left out of both probabilities.")
         return tuple(said)
 
     @property
@@ -157,24 +172,31 @@ def run_sweep(settings: Settings, ask: Ask, watch: Callable[[Progress], None] = 
         CheckFailed: the strategy, as it is, gives signals that can't be traded.
         WarehouseBusy: the same sweep is running, or somebody has its results open.
     """
+    _refuse_unusable(ask)
     strategy = load_strategy(ask.strategy_sql, ask.parameters)
-    if ask.objective not in OBJECTIVES:
-        raise InputUnusable(f"There is no choosing by {ask.objective!r}; there are {', '.join(OBJECTIVES)}.")
     sets = _sets(strategy, ask)
     with ExitStack() as stack:
         source = stack.enter_context(_kept(settings))
-        connection = stack.enter_context(publication(source))
+        connection = stack.enter_context(publication(source, memory_limit=settings.warehouse.memory_limit))
         traded = read_traded(settings, connection, ask.instruments, ask.timeframe, ask.first, ask.last)
         as_it_is = history_of(settings, connection, strategy, traded)
         windows = _windows(as_it_is, strategy, ask)
-        facts = _facts(settings, strategy, ask, as_it_is, sets, windows)
+        facts = _facts(settings, strategy, ask, as_it_is, sets, windows, candles_hash(connection, ask.last))
         path = settings.paths.state / "sweeps" / f"{strategy.name}-{facts['sweep_id']}.duckdb"
         file = stack.enter_context(sweep_file(path))
         left = _Left(file.begin(facts, windows), sets)
         place = _Place(settings, source, strategy, ask._replace(instruments=traded.instruments), windows)
         progress = _try_all(place, left, file, watch)
-        rows = file.results()
-    return _summary(str(facts["sweep_id"]), strategy, path, ask, traded, progress, rows)
+        rows, returns = file.results(), file.daily_returns()
+    return _summary(str(facts["sweep_id"]), strategy, path, ask, traded, progress, rows, returns)
+
+
+def _refuse_unusable(ask: Ask) -> None:
+    if ask.objective not in OBJECTIVES:
+        raise InputUnusable(f"There is no choosing by {ask.objective!r}; there are {', '.join(OBJECTIVES)}.")
+    for name, given, least in (("draws", ask.draws, 1), ("folds", ask.folds, 0), ("processes", ask.processes, 1)):
+        if given is not None and given < least:
+            raise InputUnusable(f"{name} = {given}: it is {least} at least.")
 
 
 def _sets(strategy: Strategy, ask: Ask) -> tuple[Set, ...]:
@@ -197,7 +219,10 @@ def _kept(settings: Settings) -> Iterator[Path]:
         raise SetupFailed(f"There is no published warehouse at {published} yet; `make run` builds it.")
     spool = settings.paths.state / "spool"
     spool.mkdir(parents=True, exist_ok=True)
-    with tempfile.TemporaryDirectory(prefix="sweep-", dir=spool) as folder:
+    for left_over in spool.glob("sweep-*-*"):
+        if not psutil.pid_exists(int(left_over.name.split("-")[1])):
+            shutil.rmtree(left_over)  # of a sweep that was killed: it would keep an old publication on the disk
+    with tempfile.TemporaryDirectory(prefix=f"sweep-{os.getpid()}-", dir=spool) as folder:
         kept = Path(folder) / published.name
         try:
             os.link(published, kept)  # it is replaced by rename, never written in place
@@ -236,13 +261,15 @@ def _facts(
     history: History,
     sets: Sequence[Set],
     windows: Sequence[Window],
+    candles: str,
 ) -> dict[str, object]:
     """The row of `sweep`. The same sweep has the same id: what it tries, in which windows, on what, by which code."""
     hashes = {
         "strategy": strategy.hash,
-        "data": table_hash([history.market.candles, history.market.signals]),
+        # A set that is not the default may read what the default does not.
+        "data": text_hash(candles, table_hash([history.market.candles, history.market.signals])),
         "configuration": text_hash(settings_hash(settings), ",".join(history.instruments), history.timeframe),
-        "engine": engine_hash(),
+        "engine": text_hash(engine_hash(), *((ROOT / name).read_text(encoding="utf-8") for name in ROWS_ARE_MADE_BY)),
         "sets": text_hash(*(json.dumps(dict(each)) for each in sets)),
         "windows": text_hash(*(f"{window.first} {window.last}" for window in windows)),
     }
@@ -324,7 +351,7 @@ def _try_all(place: _Place, left: _Left, file: SweepFile, watch: Callable[[Progr
 
 @contextmanager
 def _tried(place: _Place, numbered: Sequence[tuple[int, Set]]) -> Iterator[Iterator[SetResult]]:
-    """Results in the order of the sets: made here when they are few, else in processes beside one another."""
+    """Results as they come: made here when they are few, else in processes beside one another."""
     processes = min(place.ask.processes or os.cpu_count() or 1, len(numbered))
     if processes <= 1 or len(numbered) <= ALONE:
         with _bench(place) as bench:
@@ -332,7 +359,8 @@ def _tried(place: _Place, numbered: Sequence[tuple[int, Set]]) -> Iterator[Itera
         return
     pool = ProcessPoolExecutor(processes, multiprocessing.get_context("spawn"), _begin_process, (place,))
     try:
-        yield pool.map(_try_here, numbered, chunksize=2)
+        trials = [pool.submit(_try_here, each) for each in numbered]
+        yield (trial.result() for trial in as_completed(trials))
     except BrokenProcessPool as error:
         raise SetupFailed(
             "A process of the sweep was killed, perhaps for want of memory. What it had told is kept: start the same "
@@ -358,7 +386,8 @@ def _end_after(parent: BaseProcess) -> None:
 @contextmanager
 def _bench(place: _Place) -> Iterator[_Bench]:
     ask = place.ask
-    with publication(place.source) as connection:
+    limit = place.settings.warehouse.memory_limit
+    with publication(place.source, threads=1, memory_limit=limit) as connection:  # they share the processors
         traded = read_traded(place.settings, connection, ask.instruments, ask.timeframe, ask.first, ask.last)
         yield _Bench(place, connection, traded)
 
@@ -390,11 +419,19 @@ def _measured(settings: Settings, history: History, window: Window) -> Measured:
 
 
 def _summary(
-    sweep_id: str, strategy: Strategy, path: Path, ask: Ask, traded: Traded, progress: Progress, rows: pl.DataFrame
+    sweep_id: str,
+    strategy: Strategy,
+    path: Path,
+    ask: Ask,
+    traded: Traded,
+    progress: Progress,
+    rows: pl.DataFrame,
+    daily: pl.DataFrame,
 ) -> SweepSummary:
     usable = rows.filter(pl.col("error").is_null())
-    whole = _ranked(usable.filter(kind="all"), ask.objective)
-    returns = _returns(whole)
+    whole = ranked(usable.filter(kind="all"), ask.objective)
+    returns = _returns(daily)
+    walked = [_chosen(usable, fold, ask.objective) for fold in range(1, ask.folds + 1) if len(usable)]
     return SweepSummary(
         sweep_id=sweep_id,
         strategy=strategy.name,
@@ -406,14 +443,22 @@ def _summary(
         best=tuple(_told(row) for row in whole.head(SHOWN).iter_rows(named=True)),
         deflated_sharpe=_deflated(returns),
         overfitting=overfitting_probability(returns) if returns.size else None,
-        walked=tuple(_chosen(usable, fold, ask.objective) for fold in range(1, ask.folds + 1) if len(usable)),
+        walked=tuple(chosen for chosen in walked if chosen is not None),
+        stayed_out=walked.count(None),
+        ruined=daily["daily_returns"].null_count(),
         tried=tuple(Tried(*_compared(row, ask.objective)) for row in whole.iter_rows(named=True)),
     )
 
 
-def _ranked(rows: pl.DataFrame, objective: str) -> pl.DataFrame:
-    """The best first; what has no such figure last. Among equals the set that was named first."""
-    return rows.sort(pl.col(objective), "set_no", descending=[True, False], nulls_last=True)
+def ranked(rows: pl.DataFrame, objective: str) -> pl.DataFrame:
+    """The best first; what has no such figure last. Among equals the set that was named first.
+
+    A profit factor is no figure without a loss; of one who has won, it is better than any.
+    """
+    figure = pl.col(objective)
+    if objective == "profit_factor":
+        figure = pl.when(figure.is_null() & (pl.col("win_rate_percent") > 0)).then(math.inf).otherwise(figure)
+    return rows.sort(figure, "set_no", descending=[True, False], nulls_last=True)
 
 
 def _told(row: Mapping[str, object]) -> tuple[Set, Mapping[str, float | None]]:
@@ -425,10 +470,10 @@ def _compared(row: Mapping[str, object], objective: str) -> tuple[Set, float | N
     return parameters, figures[objective]
 
 
-def _returns(whole: pl.DataFrame) -> FloatArray:
+def _returns(daily: pl.DataFrame) -> FloatArray:
     """Daily returns, a row per day and a column per set; of sets that lost everything there are none."""
-    lists = whole["daily_returns"].drop_nulls()
-    return np.array(lists.to_list(), dtype=np.float64).T if len(lists) else np.empty((0, 0))
+    lists = daily["daily_returns"].drop_nulls()
+    return np.stack([each.to_numpy() for each in lists], axis=1) if len(lists) else np.empty((0, 0))
 
 
 def _deflated(returns: FloatArray) -> float | None:
@@ -436,15 +481,18 @@ def _deflated(returns: FloatArray) -> float | None:
     if returns.shape[0] < 2 or returns.shape[1] < 2:
         return None
     deviation = returns.std(axis=0, ddof=1)
-    sharpes = np.divide(returns.mean(axis=0), deviation, out=np.zeros_like(deviation), where=deviation > 0)
+    moves = deviation > SMALLEST_DEVIATION
+    sharpes = np.divide(returns.mean(axis=0), deviation, out=np.zeros_like(deviation), where=moves)
     return deflated_sharpe(returns[:, int(sharpes.argmax())], sharpes)
 
 
-def _chosen(usable: pl.DataFrame, fold: int, objective: str) -> Chosen:
-    """What was best before, in this fold, with what it came to afterwards."""
-    set_no = _ranked(usable.filter(kind="train", fold=fold), objective)["set_no"][0]
-    parameters, before = _told(usable.row(by_predicate=_at(set_no, "train", fold), named=True))
-    _, after = _told(usable.row(by_predicate=_at(set_no, "test", fold), named=True))
+def _chosen(usable: pl.DataFrame, fold: int, objective: str) -> Chosen | None:
+    """What was best before, in this fold, with what it came to afterwards; None when there is nothing to choose by."""
+    first = ranked(usable.filter(kind="train", fold=fold), objective).row(0, named=True)
+    parameters, before = _told(first)
+    if before[objective] is None and not before["win_rate_percent"]:
+        return None
+    _, after = _told(usable.row(by_predicate=_at(first["set_no"], "test", fold), named=True))
     return Chosen(fold, parameters, before, after)
 
 

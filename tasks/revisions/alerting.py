@@ -77,5 +77,5 @@ def alert_revised_decisions(settings: Settings) -> tuple[Revised, ...]:
 
 
 def _digest(gone: Sequence[Revised]) -> str:
-    told = "\n".join(f"{candle.closed_at.isoformat()} {candle.close_used}" for candle in gone)
+    told = "\n".join(f"{candle.closed_at.isoformat()} {candle.close_used} {candle.close}" for candle in gone)
     return hashlib.sha256(told.encode()).hexdigest()[:12]

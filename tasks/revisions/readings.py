@@ -7,7 +7,8 @@ it records. So the values themselves are kept, for every timeframe alike, and co
 its candles again, and keeps those that changed, or were published late.
 
 A strategy that does not keep timeframes apart may read any of them, and its text does not say which. So the candles of
-all are kept then, from the ones on that were in force when the session began: a third more rows beside 15m candles.
+all are kept then, from the ones on that were in force when the session began: a third more rows beside those of
+15m, and 4.3 more for each of 1h.
 """
 
 from bisect import bisect_right

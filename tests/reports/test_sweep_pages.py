@@ -19,9 +19,19 @@ PAGE = Page(
 
 def test_a_cell_is_the_median_over_all_other_parameters():
     columns, rows, cells = cells_of(TRIED, "bars", "stop")
-    assert columns == (3, 5, 9)
-    assert rows == (1.0, 2.0)
+    assert columns == ("3", "5", "9")
+    assert rows == ("1", "2")
     assert np.array_equal(cells, [[3.0, 5.0, 9.0], [6.0, 10.0, np.nan]], equal_nan=True)
+
+
+def test_of_many_values_neighbours_share_a_cell_so_that_the_map_stays_small():
+    many = [Tried({"stop": number / 7, "bars": number % 5}, float(number)) for number in range(500)]
+    columns, rows, cells = cells_of(many, "stop", "bars")
+    assert cells.shape == (5, 10)
+    assert columns[0] == "0…7"
+    assert rows == ("0", "1", "2", "3", "4")
+    assert np.isfinite(cells).all()
+    assert len(heatmap_png(PAGE._replace(tried=many), "stop", "bars")) < 200_000
 
 
 def test_the_map_lies_across_the_parameter_with_the_most_values():
@@ -51,7 +61,15 @@ def test_the_page_says_what_was_best_what_came_after_and_what_it_is_worth():
 
 
 @pytest.mark.parametrize(
-    ("value", "text"), [(0.1, "p=0.1"), (1e-7, "p=1e-07"), (2.0, "p=2"), (True, "p=True"), ("x", "p=x")]
+    ("value", "text"),
+    [
+        (0.1, "p=0.1"),
+        (0.1 + 0.2, "p=0.30000000000000004"),
+        (1e-7, "p=1e-07"),
+        (2.0, "p=2"),
+        (True, "p=True"),
+        ("x", "p=x"),
+    ],
 )
 def test_a_set_is_said_as_it_is_typed_again(value, text):
     assert set_text({"p": value}) == text

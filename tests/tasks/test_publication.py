@@ -11,7 +11,7 @@ from config.settings import load_settings
 from tasks.candles import land_archive, publish
 from tasks.publication import publish_journals
 from tasks.stages import build_all, check_all
-from trading.errors import CheckFailed
+from trading.errors import CheckFailed, Outdated
 from warehouse.connection import unit_of_work
 from warehouse.gate.validation import validate
 from warehouse.reference.discoveries import Discovery, record
@@ -220,3 +220,15 @@ def test_rounds_in_which_nothing_changed_do_not_make_the_published_file_grow(set
         check_all(settings, run=f"round {number}")
         sizes.append(publish(settings).size_bytes)
     assert max(sizes[6:]) <= max(sizes[:6]), sizes  # some blocks are written anew before the old ones are free
+
+
+def test_bad_lines_that_landed_between_build_and_checks_are_not_published_uncounted(settings, tmp_path):
+    folder = archive(tmp_path / "bad", 8, 1)
+    with (folder / "XBTUSD_15.csv").open("a") as file:
+        file.write("1672600000,100,90,110,100,1,1\n")
+    land_archive(settings, folder)
+    with pytest.raises(Outdated, match="build again"):
+        check_all(settings, run="a")
+    build_all(settings)
+    check_all(settings, run="b")
+    publish(settings)

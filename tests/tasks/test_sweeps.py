@@ -4,12 +4,16 @@ import multiprocessing
 import os
 import signal
 
+import polars as pl
 import pytest
 
 from ops import cli
 from tasks.backtests import run_backtest
-from tasks.research.sweeps import Ask, run_sweep, walked_return_percent
+from tasks.candles import publish
+from tasks.research.sweeps import Ask, ranked, run_sweep, walked_return_percent
+from tasks.stages import check_all
 from trading.errors import InputUnusable, SetupFailed, WarehouseBusy
+from warehouse.connection import unit_of_work
 from warehouse.sweeps import MEASURES, sweep_file
 
 pytestmark = pytest.mark.xdist_group("heavy")  # one process compiles
@@ -91,6 +95,64 @@ def test_a_walk_forward_chooses_before_a_gap_and_judges_behind_it(settings, stra
     assert walked_return_percent(summary.walked) == pytest.approx((product - 1) * 100)
 
 
+def test_other_volumes_are_another_sweep_though_no_price_has_changed(settings, strategy):
+    before = run_sweep(settings, Ask(strategy, FOUR))
+    with unit_of_work(settings.paths.build, **settings.warehouse.model_dump()) as warehouse:
+        warehouse.execute("update raw.candle_rows set volume = volume + 1")
+    check_all(settings, run="other volumes")
+    publish(settings)
+    assert run_sweep(settings, Ask(strategy, FOUR)).progress.earlier == 0
+    assert before.progress.tried == 4
+
+
+@pytest.mark.parametrize("score", ["'nan'::double", "'inf'::double", "1e13"])
+def test_a_score_that_is_no_number_is_a_set_that_says_why(settings, strategy, tmp_path, score):
+    file = tmp_path / "signals_scored.sql"
+    text = strategy.read_text(encoding="utf-8")
+    file.write_text(
+        text.replace(
+            "1.0::double as score", f"case getvariable('stop_atr') when 3 then {score} else 1.0 end::double as score"
+        ),
+        encoding="utf-8",
+    )
+    summary = run_sweep(settings, Ask(file, ("stop_atr=1,2,3",), parameters={"target_atr": 3}, processes=1))
+    assert summary.progress.tried == 3
+    assert len(summary.unusable) == 1
+    assert "score a number" in summary.unusable[0]
+
+
+def test_who_never_lost_is_better_than_any_profit_factor_and_nothing_is_chosen_by_nothing():
+    rows = pl.DataFrame(
+        {
+            "set_no": [0, 1, 2],
+            "profit_factor": [2.0, None, None],
+            "win_rate_percent": [50.0, 100.0, None],
+        }
+    )
+    assert ranked(rows, "profit_factor")["set_no"].to_list() == [1, 0, 2]
+
+
+def test_a_fold_before_which_nothing_was_traded_is_left_out_and_said(settings, tmp_path, strategy):
+    file = tmp_path / "signals_late.sql"
+    text = strategy.read_text(encoding="utf-8")
+    last = "where trend != 0"
+    assert last in text
+    file.write_text(text.replace(last, "where closed_at > '2023-01-09'::timestamptz and trend != 0"), encoding="utf-8")
+    summary = run_sweep(settings, Ask(file, ("stop_atr=1,2",), folds=2))
+    assert summary.stayed_out == 1
+    assert [chosen.fold for chosen in summary.walked] == [2]
+    assert any("Before 1 fold(s) no set has a sharpe" in sentence for sentence in summary.sentences)
+
+
+def test_what_a_killed_sweep_left_behind_is_removed(settings, strategy):
+    gone = settings.paths.state / "spool" / "sweep-999999999-x"
+    gone.mkdir(parents=True)
+    (gone / "slipway.duckdb").write_bytes(b"")
+    run_sweep(settings, Ask(strategy, ("stop_atr=1",)))
+    assert not gone.exists()
+    assert list(gone.parent.iterdir()) == []
+
+
 def test_a_set_that_can_not_be_used_says_why_and_holds_up_no_other(settings, strategy, tmp_path):
     file = tmp_path / "signals_short.sql"
     text = strategy.read_text(encoding="utf-8")
@@ -109,6 +171,9 @@ def test_a_set_that_can_not_be_used_says_why_and_holds_up_no_other(settings, str
         ({"vary": ("stop_atr=1", "stop_atr=2")}, "stop_atr can be said once"),
         ({"parameters": {"stop_atr": 1}}, "stop_atr can be said once"),
         ({"objective": "luck"}, "no choosing by 'luck'"),
+        ({"folds": -1}, "folds = -1: it is 0 at least"),
+        ({"draws": 0}, "draws = 0: it is 1 at least"),
+        ({"processes": -2}, "processes = -2: it is 1 at least"),
         ({"folds": 2_000}, "shorter than the 1 that the strategy looks back"),
     ],
 )

@@ -8,8 +8,8 @@ what was refused is forgotten: their count, which the database knows, tells of b
 are few, and are read.
 
 Building and checking are two units of work, and a batch may be validated in between, or a venue be looked at. The
-checks then see it in views, but not what is computed from it. So a build notes what it was made of, and counts for no
-more.
+checks then see it in views, but not what is computed from it. So a build notes the files, looks and bad lines that it
+was made of, and counts for no more. What else it reads, it reads in views.
 """
 
 import duckdb
@@ -25,6 +25,8 @@ _SOURCES = """
         select 'file', file_id from raw.files where state = 'validated'
         union all
         select 'look', discovery_id from raw.discoveries where state = 'accepted'
+        union all
+        select 'bad lines', count(*)::varchar from raw.quarantine having count(*) > 0
     ) as source
 """
 _NO_SOURCE = "select md5('0 0')"
@@ -32,7 +34,7 @@ _NO_SOURCE = "select md5('0 0')"
 
 def note_built(connection: duckdb.DuckDBPyConnection) -> None:
     """Note which files, and which looks at a venue, count. Call it in the transaction of the build."""
-    there = ledger.kinds(connection).keys() >= {"raw.files", "raw.discoveries"}
+    there = ledger.kinds(connection).keys() >= {"raw.files", "raw.discoveries", "raw.quarantine"}
     connection.execute(f"create or replace table meta.built as select ({_SOURCES if there else _NO_SOURCE}) as sources")
 
 

@@ -29,6 +29,7 @@ OPTIONAL: Mapping[str, str] = {
     "entry_distance": "DOUBLE",  # how much better than the close the entry's limit is, USD; null or 0: at the market
 }
 _DISTANCES = tuple(column for column in (*CONTRACT, *OPTIONAL) if column.endswith("_distance"))
+HIGHEST_SCORE = 1e12  # either way: the core counts it in millionths
 _NUMBERS = ("DOUBLE", "FLOAT", "DECIMAL", "TINYINT", "SMALLINT", "INTEGER", "BIGINT", "HUGEINT")
 
 
@@ -109,13 +110,13 @@ def refuse_bad_signals(connection: duckdb.DuckDBPyConnection, table: str, file: 
         select * from {table}
         where not coalesce(
             side in ('long', 'short') and known_at >= closed_at and close > 0 and isfinite(close::double)
-            and {distances}, false)
+            and {distances} and (score is null or abs(score::double) <= {HIGHEST_SCORE}), false)
         order by closed_at limit {SHOWN}
         """
     )
     rows = as_text(offenders)
     if rows:
         raise CheckFailed(
-            f"{file}: side must be long or short, known_at not before closed_at, close above 0, distances not below 0; "
-            f"not so in these rows:\n{rows}"
+            f"{file}: side must be long or short, known_at not before closed_at, close above 0, distances not below 0, "
+            f"score a number up to {HIGHEST_SCORE:g}; not so in these rows:\n{rows}"
         )

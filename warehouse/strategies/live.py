@@ -91,6 +91,8 @@ class LiveSignals:
             held[key], news = self._grown(key, bars)
             told.append(news)
         if not told:
+            if not self._held:
+                raise InputUnusable("There are no candles to begin with: a strategy lives on those that have closed.")
             return
         self._rows = {table: self._newest(table, rows) for table, rows in self._new_rows(candles, told).items()}
         self._held |= held

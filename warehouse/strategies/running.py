@@ -30,10 +30,13 @@ Publication: TypeAlias = duckdb.DuckDBPyConnection  # as `publication` opens it
 
 
 @contextmanager
-def publication(published: Path) -> Iterator[Publication]:
+def publication(
+    published: Path, *, threads: int | None = None, memory_limit: str | None = None
+) -> Iterator[Publication]:
     """What is published now, by the tables' usual names, with room beside it in which strategies run.
 
-    All that is read through it is of one publication, whatever is published meanwhile.
+    All that is read through it is of one publication, whatever is published meanwhile. Without limits it may take what
+    the machine has.
 
     Raises:
         SetupFailed: nothing is published yet, or by other code than this.
@@ -41,6 +44,10 @@ def publication(published: Path) -> Iterator[Publication]:
     if not published.is_file():
         raise SetupFailed(f"There is no published warehouse at {published} yet; `make run` builds it.")
     with scratch() as connection:
+        if threads is not None:
+            connection.execute(f"set threads = {threads}")
+        if memory_limit is not None:
+            connection.execute("set memory_limit = $limit", {"limit": memory_limit})
         try:
             connection.execute(f"attach {_quoted((str(published),))} as published (read_only)")
         except duckdb.Error as error:
@@ -48,6 +55,21 @@ def publication(published: Path) -> Iterator[Publication]:
         refuse_other_schema(connection, published, "published")
         connection.execute("use published")
         yield connection
+
+
+def candles_hash(connection: Publication, last: datetime | None) -> str:
+    """Fingerprint of all published candles that close by `last`, to the last digit: what features and signals hang on.
+
+    A sum of hashes of rows, which one version of DuckDB computes alike on every machine.
+    """
+    row = connection.execute(
+        "select concat_ws(' ', count(*), sum(hash(told)::hugeint)) from ("
+        " select instrument, timeframe, opened_at, open, high, low, close, volume, trades from marts.candles"
+        " where $last is null or closed_at <= $last) as told",
+        {"last": last},
+    ).fetchone()
+    assert row is not None
+    return str(row[0])
 
 
 def run_strategy(
