@@ -20,5 +20,5 @@ def _export(chosen: argparse.Namespace) -> int:
     done = export_run(load_settings(chosen.profile), chosen.run, chosen.out, each_fill=chosen.fills)
     print(f"{done.rows:,} {'fills' if chosen.fills else 'closed trades'} of run {done.run_id}: {chosen.out}")
     if done.left_out:
-        print(f"Left out: {done.left_out:,} still open when the data ends, so nothing is realised yet.")
+        print(f"Left out: {done.left_out:,} of which nothing is closed when the data ends.")
     return 0

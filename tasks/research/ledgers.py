@@ -16,6 +16,7 @@ from warehouse.connection import reading
 
 LATEST = "latest"
 PRICE_STEP = Decimal("1e-10")  # an average price has as many decimals as the venue's prices have at most
+MONEY_STEP = Decimal("1e-8")
 FILL_COLUMNS = (
     "run_id", "fill_no", "trade_no", "instrument", "filled_at", "role", "side", "quantity_base", "price",
     "notional_usd", "fee_usd",
@@ -33,7 +34,7 @@ class Exported(NamedTuple):
 
     run_id: str
     rows: int
-    left_out: int  # trades that the data ends on: nothing is realised before they are closed
+    left_out: int  # trades of which nothing is closed when the data ends, so nothing is realised
 
 
 def export_run(settings: Settings, run: str, path: Path, *, each_fill: bool = False) -> Exported:
@@ -57,23 +58,23 @@ def export_run(settings: Settings, run: str, path: Path, *, each_fill: bool = Fa
 
 
 def closed_trades(run: RunRows) -> Iterator[dict[str, Any]]:
-    """The trades that were closed in full, in the columns of `TRADE_COLUMNS`, as their fills add up."""
+    """Trades in the columns of `TRADE_COLUMNS`, as their fills add up; of an open one, what is closed."""
     by_trade: dict[int, list[Row]] = defaultdict(list)
     for fill in run.fills.iter_rows(named=True):
         by_trade[fill["trade_no"]].append(fill)
     for number, fills in sorted(by_trade.items()):
         entries = [fill for fill in fills if fill["role"] == "entry"]
         exits = [fill for fill in fills if fill["role"] != "entry"]
-        if _total(entries, "quantity_base") == _total(exits, "quantity_base"):
+        if exits:
             yield {"run_id": run.run_id, "trade_no": number, **_closed(entries, exits)}
 
 
 def _closed(entries: Sequence[Row], exits: Sequence[Row]) -> dict[str, Any]:
-    quantity = _total(entries, "quantity_base")
-    entered_usd, left_usd = _total(entries, "notional_usd"), _total(exits, "notional_usd")
+    quantity, entered = _total(exits, "quantity_base"), _total(entries, "quantity_base")
+    entered_usd, left_usd = _share(entries, "notional_usd", quantity, entered), _total(exits, "notional_usd")
     is_long = entries[0]["side"] == "buy"
     gross_usd = left_usd - entered_usd if is_long else entered_usd - left_usd
-    fees_usd = _total([*entries, *exits], "fee_usd")
+    fees_usd = _share(entries, "fee_usd", quantity, entered) + _total(exits, "fee_usd")
     return {
         "instrument": entries[0]["instrument"],
         "side": "long" if is_long else "short",
@@ -88,6 +89,12 @@ def _closed(entries: Sequence[Row], exits: Sequence[Row]) -> dict[str, Any]:
         "fees_usd": fees_usd,
         "net_usd": gross_usd - fees_usd,
     }
+
+
+def _share(entries: Sequence[Row], column: str, quantity: Decimal, entered: Decimal) -> Decimal:
+    """What of the entry belongs to the quantity that was closed: in proportion, as the core books it."""
+    whole = _total(entries, column)
+    return whole if quantity == entered else (whole * quantity / entered).quantize(MONEY_STEP)
 
 
 def _total(fills: Iterable[Row], column: str) -> Decimal:

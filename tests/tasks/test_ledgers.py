@@ -62,15 +62,18 @@ def test_a_trade_adds_up_to_the_last_decimal():
     assert (trade["fees_usd"], trade["net_usd"]) == (Decimal("1.50000001"), Decimal("78.59999999"))
 
 
-def test_a_trade_that_is_still_open_or_half_open_is_not_realised():
+def test_of_a_trade_that_is_half_open_what_is_closed_is_realised():
     run = stored(
         (1, "entry", "buy", "1", "10", "0"),
-        (2, "entry", "buy", "1", "10", "0"),
-        (2, "target_1", "sell", "0.5", "11", "0"),
+        (2, "entry", "buy", "1", "10", "1"),
+        (2, "target_1", "sell", "0.5", "11", "0.25"),
         (3, "entry", "buy", "1", "10", "0"),
         (3, "exit", "sell", "1", "11", "0"),
     )
-    assert [trade["trade_no"] for trade in closed_trades(run)] == [3]
+    half, whole = closed_trades(run)
+    assert (half["trade_no"], half["quantity_base"], half["entry_price"]) == (2, Decimal("0.5"), 10)
+    assert (half["gross_usd"], half["fees_usd"]) == (Decimal("0.5"), Decimal("0.75"))
+    assert (whole["trade_no"], whole["gross_usd"]) == (3, 1)
 
 
 def test_the_file_has_every_closed_trade_of_the_run(settings, run, tmp_path):
