@@ -30,6 +30,7 @@ from test_simulator import (
 )
 
 from exchange.rows import Candle, Costs, Fill, Signal
+from exchange.simulator import Simulator
 from trading.model import FLAT, Decision, EventKind, OrderType, Phase, Role, Rules, State, equity_e8, opening
 from trading.rules.sizing import asked_price, lots_for
 from trading.step import step
@@ -158,6 +159,41 @@ class TestItsEnd:
     def test_its_verdict_says_until_when_it_waits(self):
         (verdict,) = simulator(rules=PATIENT).advance([candle(0, *QUIET)], [limited()]).decisions
         assert verdict.expires_at == close_of(3) - 1
+
+
+BETWEEN = {
+    Decision.DRAWDOWN: PATIENT._replace(max_drawdown_ppm=5_000),
+    Decision.DAILY_LOSS: PATIENT._replace(max_daily_loss_ppm=5_000),
+    Decision.LOSS_STREAK: PATIENT._replace(max_losses=1, loss_pause_us=100 * BAR_US),
+}
+
+
+class TestOnceEntriesHaveStopped:
+    """The guards let an entry pass at its signal. What happens until its market comes calls it off (I22)."""
+
+    LOSING = candle(1, 10_000, 10_000, 9_800, 9_850)  # of the first instrument: stopped, 100 USD lost
+
+    @pytest.mark.parametrize(("reason", "rules"), BETWEEN.items())
+    def test_a_limit_that_rests_is_taken_back_at_the_close(self, reason, rules):
+        market = self.with_a_limit_of_the_second(rules)
+        moment = market.advance([self.LOSING, candle(1, *QUIET, instrument=1)])
+        gone, intents = moment.taken[-1]
+        assert (EventKind(gone.kind), gone.instrument, gone.reason) == (EventKind.CANCELLED, 1, reason)
+        assert (gone.at, intents.number, moment.account.open_positions) == (close_of(1), 0, 0)
+        assert market.advance([candle(2, 10_000, 10_000, 9_900, 9_950, instrument=1)]).fills == ()
+
+    def test_it_stays_while_nothing_has_stopped_them(self):
+        market = self.with_a_limit_of_the_second(PATIENT)
+        market.advance([self.LOSING, candle(1, *QUIET, instrument=1)])
+        moment = market.advance([candle(2, 10_000, 10_000, 9_900, 9_950, instrument=1)])
+        assert told(moment.fills) == ["entry 100 at 9950"]
+
+    @staticmethod
+    def with_a_limit_of_the_second(rules: Rules) -> Simulator:
+        market = simulator(rules=rules, instruments=2)
+        both = [candle(0, *QUIET), candle(0, *QUIET, instrument=1)]
+        market.advance(both, [signal(), limited(instrument=1)])
+        return market
 
 
 class TestCosts:
