@@ -11,9 +11,10 @@ What it assumes, in every mode:
   and comes before. A stop that a target's fill has moved is met if any of that candle's range lies there, whichever
   came first: ambiguous, unless the close lies beyond it.
 * An entry with a limit rests until it expires. It fills at its limit, for the maker's fee, in a candle that trades
-  through it by a tick; or that opens beyond it, at that open's time. Inside its candle it fills on the way to the low
-  (of a short: to the high), so what lies beyond its stop is met after it; a target only by the close. It is taken back
-  at its instrument's first close that knows that a limit on losses has stopped entries.
+  through it by a tick; or that opens beyond it, at that open's time: for the taker's fee if it was sent only then.
+  Inside its candle it fills on the way to the low (of a short: to the high), so what lies beyond its stop is met after
+  it; a target only by the close. It is taken back at its instrument's first close that knows that a limit on losses
+  has stopped entries.
 * Orders fill whole. Stops slip like market orders. Targets fill at their limit, after a gap past it too: whether the
   better open was there for us, a candle does not say. All but limit entries pay the taker fee; there is no funding.
 * Instruments that close together move together: first all opens, then what happens inside the candles, then all

@@ -206,6 +206,14 @@ class TestCosts:
         assert (stop.price, stop.slippage_e8) == (9_840, 100 * 10 * CENT)
         assert stop.fee_e8 == 100 * 9_840 * CENT * 500 // 10**6
 
+    @pytest.mark.parametrize(("side", "beyond"), [(LONG, 9_940), (SHORT, 10_060)])
+    def test_a_limit_that_the_market_is_beyond_when_it_is_sent_takes_it(self, side, beyond):
+        bar = (beyond, beyond, beyond, beyond)
+        (sent_into_it,) = played(bar, proposal=limited(side), rules=WITH_FEES)
+        (rested,) = played(QUIET, bar, proposal=limited(side), rules=WITH_FEES)
+        assert sent_into_it.price == rested.price == 10_000 - side * 50
+        assert [one.fee_e8 * 10**6 // (100 * one.price * CENT) for one in (sent_into_it, rested)] == [500, 200]
+
     def test_it_fills_inside_its_candle_or_a_latency_after_the_open_beyond_it(self):
         (inside,) = played((10_000, 10_010, 9_949, 10_000), proposal=limited(), rules=PATIENT)
         (beyond,) = played((9_940, 10_010, 9_930, 10_000), proposal=limited(), rules=PATIENT)
