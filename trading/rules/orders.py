@@ -27,10 +27,9 @@ def orders_for(state: State, resting: Slot, event: Event, rules: Rules) -> tuple
     Levels move with a fill of the entry, and the stop's as it follows the trade; lots may change at any time.
     """
     slot = state.slot
-    same_stop = slot.stop_price == resting.stop_price
     if (
         event.kind == EventKind.CANDLE
-        and same_stop
+        and slot.stop_price == resting.stop_price
         and slot.exit_lots == resting.exit_lots
         and slot.phase == resting.phase
     ):
