@@ -35,6 +35,7 @@ def fill_event(role: int, order: Order, slot: Slot, candle: Candle, stage: int, 
     lots = order.lots if role == Role.ENTRY else min(order.lots, slot.lots)
     price = fill_price(role, order, candle, costs)
     sent_at = max(candle.opened_at, order.placed_at)
+    is_maker = is_limit_entry(role, order) and not (stage == AT_OPEN and takes_the_open(order, candle))
     return NO_EVENT._replace(
         kind=EventKind.FILL,
         at=sent_at + costs.latency_us if stage == AT_OPEN else candle.closed_at - 1,
@@ -43,11 +44,15 @@ def fill_event(role: int, order: Order, slot: Slot, candle: Candle, stage: int, 
         side=order.side,
         lots=lots,
         price=price,
-        fee_e8=fee_e8(
-            notional_e8(price, lots, rules), rules.maker_fee_ppm if is_limit_entry(role, order) else rules.taker_fee_ppm
-        ),
+        fee_e8=fee_e8(notional_e8(price, lots, rules), rules.maker_fee_ppm if is_maker else rules.taker_fee_ppm),
         signal_at=order.signal_at,
     )
+
+
+@rule
+def takes_the_open(order: Order, candle: Candle) -> bool:
+    """Whether an order was not at the venue yet when the market came to this open: it took what others offered."""
+    return order.placed_at >= candle.opened_at
 
 
 @rule

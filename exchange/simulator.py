@@ -11,8 +11,10 @@ What it assumes, in every mode:
   and comes before. A stop that a target's fill has moved is met if any of that candle's range lies there, whichever
   came first: ambiguous, unless the close lies beyond it.
 * An entry with a limit rests until it expires. It fills at its limit, for the maker's fee, in a candle that trades
-  through it by a tick; or that opens beyond it, at that open's time. Inside its candle it fills on the way to the low
-  (of a short: to the high), so what lies beyond its stop is met after it; a target only by the close.
+  through it by a tick; or that opens beyond it, at that open's time: for the taker's fee if it was sent only then.
+  Inside its candle it fills on the way to the low (of a short: to the high), so what lies beyond its stop is met after
+  it; a target only by the close. It is taken back at its instrument's first close that knows that a limit on losses
+  has stopped entries.
 * Orders fill whole. Stops slip like market orders. Targets fill at their limit, after a gap past it too: whether the
   better open was there for us, a candle does not say. All but limit entries pay the taker fee; there is no funding.
 * Instruments that close together move together: first all opens, then what happens inside the candles, then all
@@ -64,7 +66,7 @@ from trading.model import (
     equity_e8,
 )
 from trading.rules.accounting import roll_day
-from trading.rules.guards import refusal
+from trading.rules.guards import refusal, stopped
 from trading.step import step
 
 
@@ -186,10 +188,13 @@ def advance(account: Account, world: World, costs: Costs, candles: Rows, signals
                 continue  # nothing is held and nothing is on its way: there is nothing to mark
             state, intents = step(State(account, slots[k]), event, rules[k])
             account, slots[k] = state.account, state.slot
+            entry = books[k][Role.ENTRY.value]
             if intents.number > 0:
                 books[k] = changed(books[k], event, intents)
             if world.journaling:
                 world.taken.append((event, intents))
+            if entry.lots > 0 and books[k][Role.ENTRY.value].lots == 0:  # called off: nothing is on its way any more
+                account = take(account, world, cancelled_event(entry, k, closed_at, stopped(state, event, rules[k])))
 
         if signal_end > signal_row:
             account = decided(account, world, signals, signal_row, signal_end, candle_of(candles[candle_row]))

@@ -10,11 +10,12 @@ import polars as pl
 from numpy.typing import NDArray
 
 from config.settings import Instrument, Settings
-from exchange.contracts import Contract, Limits, account_for, rules_for
+from exchange.contracts import MINUTE_US, Contract, Limits, account_for, rules_for
 from exchange.rows import Candle, Costs, Signal
 from trading.errors import InputUnusable
 from trading.model import PPM, Account, Rules
 from warehouse.replay import TIMEFRAMES, Span, read_candles
+from warehouse.schema import TIMEFRAME_US
 from warehouse.strategies.loading import Strategy
 from warehouse.strategies.running import Publication, publication, run_strategy
 from warehouse.strategies.zones import NO_ZONES, zones_behind
@@ -79,7 +80,7 @@ def load_history(
     Raises:
         SetupFailed: nothing is published.
         InputUnusable: an instrument that the settings don't describe, no candles, a strategy that can't be used, or one
-            that proposes limits while the settings let none wait.
+            that proposes limits while the settings let none wait, or none as long as a candle.
         CheckFailed: the strategy gives signals that can't be traded.
     """
     with publication(settings.paths.published) as connection:
@@ -126,13 +127,15 @@ def history_of(
     """What a strategy proposes over candles of the same `publication`.
 
     Raises:
-        InputUnusable: the strategy can't be used, or proposes limits while the settings let none wait.
+        InputUnusable: the strategy can't be used, or proposes limits while the settings let none wait, or none as long
+            as a candle.
         CheckFailed: the strategy gives signals that can't be traded.
     """
     names, frame = traded.instruments, traded.timeframe
     specs = _specs(settings, names)
     proposals = run_strategy(strategy, connection, timeframe=frame, instruments=names, last=traded.last)
-    _refuse_limits_that_no_one_set(proposals, settings, strategy)
+    if (proposals["entry_distance"] > 0).any():
+        _refuse_limits_that_never_fill(settings, strategy, frame)
     zones = zones_behind(connection, proposals, frame) if with_zones and strategy.reads_smc else NO_ZONES
     first_candle_at, last_candle_at = traded.candles["opened_at"].min(), traded.candles["opened_at"].max()
     assert isinstance(first_candle_at, datetime)
@@ -254,11 +257,19 @@ def _bucket_number(settings: Settings, bucket: str) -> int:
     return names.index(bucket) + 1 if bucket else 0
 
 
-def _refuse_limits_that_no_one_set(proposals: pl.DataFrame, settings: Settings, strategy: Strategy) -> None:
-    if settings.risk.entry_limit_minutes == 0 and (proposals["entry_distance"] > 0).any():
+def _refuse_limits_that_never_fill(settings: Settings, strategy: Strategy, timeframe: str) -> None:
+    """None may wait, or none until its first candle has closed: no candle could fill one inside (I23)."""
+    minutes = settings.risk.entry_limit_minutes
+    if minutes == 0:
         raise InputUnusable(
             f"{strategy.file} proposes entries with a limit (entry_distance), and risk.entry_limit_minutes = 0 lets "
             "none wait: say there for how long they may, or leave the column out to enter at the market."
+        )
+    if minutes * MINUTE_US < TIMEFRAME_US[timeframe]:
+        raise InputUnusable(
+            f"risk.entry_limit_minutes = {minutes} is shorter than a candle of strategy.timeframe = {timeframe}, so no "
+            f"candle can show whether an entry of {strategy.file} with a limit was filled in time: let it wait for "
+            f"{TIMEFRAME_US[timeframe] // MINUTE_US} minutes at least, or trade a shorter timeframe."
         )
 
 

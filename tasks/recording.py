@@ -4,8 +4,8 @@ Candles and signals are inputs; fills, intents, decisions and the account are wh
 journal can be replayed without any other source, and what follows can be compared row by row.
 """
 
-from collections.abc import Iterable, Iterator, Sequence
-from typing import NamedTuple
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from typing import Any, NamedTuple
 
 from exchange.rows import NOBODY, Candle, Fill, Signal, Verdict
 from exchange.simulator import Moment
@@ -78,13 +78,12 @@ def closes_of(rows: Iterable[Row], identity: Identity) -> Iterator[RecordedClose
 
 def first_difference(close: RecordedClose, entries: Sequence[Entry]) -> str | None:
     """Where the journal and a replay of the same inputs part, in words; None if they don't."""
-    stored = [row_projection(row) for row in close.rows]
-    replayed = [entry_projection(entry) for entry in entries]
-    for row, was, is_now in zip(close.rows, stored, replayed, strict=False):
+    for row, entry in zip(close.rows, entries, strict=False):
+        was, is_now = row_projection(row), entry_projection(_as_it_would_have_been(entry, row))
         if was != is_now:
             return f"row {row.seq} holds {was}, the replay gives {is_now}"
-    if len(stored) != len(replayed):
-        return f"the close at row {close.rows[-1].seq} has {len(stored)} rows, the replay gives {len(replayed)}"
+    if len(close.rows) != len(entries):
+        return f"the close at row {close.rows[-1].seq} has {len(close.rows)} rows, the replay gives {len(entries)}"
     return None
 
 
@@ -97,6 +96,13 @@ def entry_projection(entry: Entry) -> str:
     """The projection that the entry will have as a row."""
     stored = Row(0, 0, str(entry.kind), entry.at, entry.instrument, entry.key, canonical(entry.payload), "", "")
     return row_projection(stored)
+
+
+def _as_it_would_have_been(entry: Entry, row: Row) -> Entry:
+    """`entry` as the version wrote it that wrote `row`: one of before did not say to whom a signal was lost."""
+    if "lost_to" not in entry.payload or "lost_to" in row.values:
+        return entry
+    return entry._replace(payload=_without(entry.payload, "lost_to"))
 
 
 def _candle_entry(candle: Candle, identity: Identity) -> Entry:
@@ -184,7 +190,7 @@ def _as_ever(values: dict[str, int]) -> dict[str, int]:
     return {name: value for name, value in values.items() if value or name not in ADDED}
 
 
-def _without(values: dict[str, int], *names: str) -> dict[str, int]:
+def _without(values: Mapping[str, Any], *names: str) -> dict[str, Any]:
     return {name: value for name, value in values.items() if name not in names}
 
 

@@ -5,7 +5,7 @@ from trading.model import Event, Intents, Rules, State
 from trading.rules.accounting import book_dead_order, book_fill, book_funding, book_transfer, mark, roll_day, total_up
 from trading.rules.entries import enter
 from trading.rules.exits import finish, leave, protect, withdraw
-from trading.rules.guards import obey, watch_limits
+from trading.rules.guards import call_off, obey, watch_limits
 from trading.rules.orders import orders_for
 from trading.rules.stops import break_even, trail
 
@@ -45,4 +45,5 @@ def step(state: State, event: Event, rules: Rules) -> tuple[State, Intents]:
     # What that makes of the account, and of the orders.
     state = total_up(state, before, rules)
     state = watch_limits(state, rules)
+    state = call_off(state, event, rules)
     return orders_for(state, resting, event, rules)

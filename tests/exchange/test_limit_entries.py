@@ -30,6 +30,7 @@ from test_simulator import (
 )
 
 from exchange.rows import Candle, Costs, Fill, Signal
+from exchange.simulator import Simulator
 from trading.model import FLAT, Decision, EventKind, OrderType, Phase, Role, Rules, State, equity_e8, opening
 from trading.rules.sizing import asked_price, lots_for
 from trading.step import step
@@ -160,6 +161,41 @@ class TestItsEnd:
         assert verdict.expires_at == close_of(3) - 1
 
 
+BETWEEN = {
+    Decision.DRAWDOWN: PATIENT._replace(max_drawdown_ppm=5_000),
+    Decision.DAILY_LOSS: PATIENT._replace(max_daily_loss_ppm=5_000),
+    Decision.LOSS_STREAK: PATIENT._replace(max_losses=1, loss_pause_us=100 * BAR_US),
+}
+
+
+class TestOnceEntriesHaveStopped:
+    """The guards let an entry pass at its signal. What happens until its market comes calls it off (I22)."""
+
+    LOSING = candle(1, 10_000, 10_000, 9_800, 9_850)  # of the first instrument: stopped, 100 USD lost
+
+    @pytest.mark.parametrize(("reason", "rules"), BETWEEN.items())
+    def test_a_limit_that_rests_is_taken_back_at_the_close(self, reason, rules):
+        market = self.with_a_limit_of_the_second(rules)
+        moment = market.advance([self.LOSING, candle(1, *QUIET, instrument=1)])
+        gone, intents = moment.taken[-1]
+        assert (EventKind(gone.kind), gone.instrument, gone.reason) == (EventKind.CANCELLED, 1, reason)
+        assert (gone.at, intents.number, moment.account.open_positions) == (close_of(1), 0, 0)
+        assert market.advance([candle(2, 10_000, 10_000, 9_900, 9_950, instrument=1)]).fills == ()
+
+    def test_it_stays_while_nothing_has_stopped_them(self):
+        market = self.with_a_limit_of_the_second(PATIENT)
+        market.advance([self.LOSING, candle(1, *QUIET, instrument=1)])
+        moment = market.advance([candle(2, 10_000, 10_000, 9_900, 9_950, instrument=1)])
+        assert told(moment.fills) == ["entry 100 at 9950"]
+
+    @staticmethod
+    def with_a_limit_of_the_second(rules: Rules) -> Simulator:
+        market = simulator(rules=rules, instruments=2)
+        both = [candle(0, *QUIET), candle(0, *QUIET, instrument=1)]
+        market.advance(both, [signal(), limited(instrument=1)])
+        return market
+
+
 class TestCosts:
     """A resting order pays the maker's fee, and does not slip."""
 
@@ -169,6 +205,14 @@ class TestCosts:
         assert (entry.price, entry.slippage_e8, entry.fee_e8) == (9_950, 0, 100 * 9_950 * CENT * 200 // 10**6)
         assert (stop.price, stop.slippage_e8) == (9_840, 100 * 10 * CENT)
         assert stop.fee_e8 == 100 * 9_840 * CENT * 500 // 10**6
+
+    @pytest.mark.parametrize(("side", "beyond"), [(LONG, 9_940), (SHORT, 10_060)])
+    def test_a_limit_that_the_market_is_beyond_when_it_is_sent_takes_it(self, side, beyond):
+        bar = (beyond, beyond, beyond, beyond)
+        (sent_into_it,) = played(bar, proposal=limited(side), rules=WITH_FEES)
+        (rested,) = played(QUIET, bar, proposal=limited(side), rules=WITH_FEES)
+        assert sent_into_it.price == rested.price == 10_000 - side * 50
+        assert [one.fee_e8 * 10**6 // (100 * one.price * CENT) for one in (sent_into_it, rested)] == [500, 200]
 
     def test_it_fills_inside_its_candle_or_a_latency_after_the_open_beyond_it(self):
         (inside,) = played((10_000, 10_010, 9_949, 10_000), proposal=limited(), rules=PATIENT)

@@ -2,18 +2,19 @@
 
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
+from pathlib import Path
 
 import polars as pl
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from config.settings import Instrument, load_settings
+from config.settings import Instrument, Settings, load_settings
 from exchange.rows import Candle, Signal
 from tasks import market
 from tasks.market import DISTANCES, candle_table, load_history, rules_of, signal_table
 from trading.errors import InputUnusable, SetupFailed
-from warehouse.strategies.loading import load_strategy
+from warehouse.strategies.loading import Strategy, load_strategy
 
 NAMES = ("BTC/USD", "ETH/USD")
 SPECS = (
@@ -117,18 +118,35 @@ def test_a_limit_comes_in_ticks_too():
 
 
 def test_limits_that_the_settings_let_not_wait_are_refused(settings, tmp_path):
+    strategy = with_limits(settings, tmp_path)
+    with pytest.raises(InputUnusable, match=r"entry_distance.*risk\.entry_limit_minutes = 0 lets none wait"):
+        load_history(settings, strategy)
+    history = load_history(waiting_for(60, settings), strategy)
+    assert (history.market.signals[:, Signal._fields.index("entry_distance")] > 0).all()
+    assert history.market.rules[0].entry_life_us == 3_600_000_000
+
+
+def test_limits_that_no_candle_could_fill_are_refused_by_both_names_i23(settings, tmp_path):
+    strategy = with_limits(settings, tmp_path)
+    said = r"risk\.entry_limit_minutes = 14 is shorter than a candle of strategy\.timeframe = 15m"
+    with pytest.raises(InputUnusable, match=said):
+        load_history(waiting_for(14, settings), strategy)
+    assert load_history(waiting_for(15, settings), strategy).market.rules[0].entry_life_us == 900_000_000
+
+
+def with_limits(settings: Settings, folder: Path) -> Strategy:
+    """The sample's strategy, with a limit 5 USD better than the close for each of its entries."""
     text = (settings.paths.sql / "marts" / "signals_ema_cross.sql").read_text(encoding="utf-8")
     last = "null::double as target_4_distance,"
     assert last in text
-    path = tmp_path / "signals_limit.sql"
+    path = folder / "signals_limit.sql"
     path.write_text(text.replace(last, f"{last}\n        5.0::double as entry_distance,"), encoding="utf-8")
-    strategy = load_strategy(path)
-    with pytest.raises(InputUnusable, match=r"entry_distance.*risk\.entry_limit_minutes = 0 lets none wait"):
-        load_history(settings, strategy)
-    risk = settings.risk.model_copy(update={"entry_limit_minutes": 60})
-    history = load_history(settings.model_copy(update={"risk": risk}), strategy)
-    assert (history.market.signals[:, Signal._fields.index("entry_distance")] > 0).all()
-    assert history.market.rules[0].entry_life_us == 3_600_000_000
+    return load_strategy(path)
+
+
+def waiting_for(minutes: int, settings: Settings) -> Settings:
+    risk = settings.risk.model_copy(update={"entry_limit_minutes": minutes})
+    return settings.model_copy(update={"risk": risk})
 
 
 def test_signals_known_before_the_first_candle_opened_are_left_out():

@@ -1,6 +1,8 @@
 """The shape of a session's rows, pinned: journals are read for years, so a change here is a change of format."""
 
 import json
+from collections.abc import Sequence
+from pathlib import Path
 
 import pytest
 
@@ -8,11 +10,12 @@ from exchange.rows import Candle, Costs, Signal
 from exchange.simulator import Simulator
 from ops.clock import SteppedClock
 from ops.journal import Entry, Journal, Kind
-from tasks.recording import Identity, closes_of, entries_of, entry_projection, first_difference
+from tasks.recording import Identity, RecordedClose, closes_of, entries_of, entry_projection, first_difference
 from trading.errors import TradingHalted
 from trading.model import PPM, Rules, client_order_id, opening
 
 IDENTITY = Identity("signals_test", "f" * 64, ("BTC/USD",))
+BOTH = Identity("signals_test", "f" * 64, ("BTC/USD", "ETH/USD"))
 RULES = Rules(
     unit_e8=10_000, minimum_lots=1, maximum_lots=10**9, taker_fee_ppm=500, maker_fee_ppm=200, risk_ppm=10_000,
     max_notional_ppm=PPM, max_positions=2, max_daily_loss_ppm=50_000, max_drawdown_ppm=600_000, cooldown_us=0,
@@ -81,17 +84,38 @@ def test_what_is_on_is_in_the_snapshot():
 
 
 def test_who_lost_to_whom_is_in_the_journal_and_comes_after():
-    two = Identity("signals_test", "f" * 64, ("BTC/USD", "ETH/USD"))
-    narrow = Simulator([RULES._replace(max_positions=1)] * 2, Costs(0, 250_000), opening(100_000 * 10**8))
-    signals = (LONG, LONG._replace(instrument=1, score=2 * PPM))
-    candles = (FIRST, FIRST._replace(instrument=1))
-    rows = entries_of(candles, signals, narrow.advance(candles, signals), two)
+    rows = close_with_an_outbid_signal()
     told = [
         (row.instrument, row.payload["decision"], row.payload.get("lost_to"))
         for row in rows
         if row.kind == Kind.DECISION
     ]
     assert told == [("ETH/USD", "entered", None), ("BTC/USD", "max_positions", "ETH/USD")]
+
+
+def test_a_journal_that_never_said_to_whom_a_signal_was_lost_replays(tmp_path):
+    rows = close_with_an_outbid_signal()
+    before = [
+        row._replace(payload={name: value for name, value in row.payload.items() if name != "lost_to"}) for row in rows
+    ]
+    assert first_difference(journaled(rows, tmp_path / "now.sqlite"), rows) is None
+    assert first_difference(journaled(before, tmp_path / "before.sqlite"), rows) is None
+    assert "lost_to" in str(first_difference(journaled(rows, tmp_path / "other.sqlite"), before))
+
+
+def close_with_an_outbid_signal() -> tuple[Entry, ...]:
+    """A close at which two instruments propose a trade, and the second has the higher score and the only room."""
+    narrow = Simulator([RULES._replace(max_positions=1)] * 2, Costs(0, 250_000), opening(100_000 * 10**8))
+    signals = (LONG, LONG._replace(instrument=1, score=2 * PPM))
+    candles = (FIRST, FIRST._replace(instrument=1))
+    return entries_of(candles, signals, narrow.advance(candles, signals), BOTH)
+
+
+def journaled(entries: Sequence[Entry], path: Path) -> RecordedClose:
+    with Journal(path, holder="test", clock=SteppedClock()) as journal:
+        journal.append(entries)
+        (close,) = closes_of(journal.rows(), BOTH)
+    return close
 
 
 def test_a_fill_comes_before_the_orders_that_protect_it(simulator):

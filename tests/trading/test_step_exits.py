@@ -69,11 +69,23 @@ FOLLOWED = {
     "with the last target the trade is over": (
         BREAK_EVEN, [*entered(), fill(Role.TARGET_1, 100, 10_200)], ["cancel stop"],
     ),
-    "lots that the entry fills later don't bring the stop back": (
+    "what the entry has not filled by then is called off (I06)": (
+        BREAK_EVEN, [signal(targets=(200, 300)), fill(Role.ENTRY, 40, 10_000), fill(Role.TARGET_1, 20, 10_200)],
+        ["edit stop sell 20 at 10000", "cancel entry"],
+    ),
+    "… whether the stop moves or not": (
+        OFF, [signal(targets=(200, 300)), fill(Role.ENTRY, 40, 10_000), fill(Role.TARGET_1, 20, 10_200)],
+        ["edit stop sell 20 at 9900", "cancel entry"],
+    ),
+    "… not yet when half a target has filled": (
+        OFF, [signal(targets=(200, 300)), fill(Role.ENTRY, 40, 10_000), fill(Role.TARGET_1, 10, 10_200)],
+        ["edit stop sell 30 at 9900"],
+    ),
+    "… and lots that filled meanwhile at the venue are protected": (
         BREAK_EVEN,
         [signal(targets=(200, 300)), fill(Role.ENTRY, 40, 10_000), fill(Role.TARGET_1, 20, 10_200),
-         fill(Role.ENTRY, 60, 9_990)],
-        ["edit stop sell 80 at 10000", "place target_1 sell 40 at 10193", "edit target_2 sell 40 at 10293"],
+         fill(Role.ENTRY, 10, 10_000)],
+        ["edit stop sell 30 at 10000", "place target_1 sell 15 at 10200", "edit target_2 sell 15 at 10300"],
     ),
     "on the way out the stop stays where it is": (
         BREAK_EVEN,

@@ -141,8 +141,9 @@ def overdue(slot: Slot, event: Event, rules: Rules) -> bool:
 
 @rule
 def withdraw(state: State, event: Event) -> State:
-    """What must not trade any more: everything when nothing is left to close, all but the stop on the way out, and
-    targets and what the entry has not filled when a person halts (I01)."""
+    """What must not trade any more: everything when nothing is left to close, all but the stop on the way out, targets
+    and what the entry has not filled when a person halts (I01), and the latter once a target has filled: it would get
+    a stop that has followed the others, and their target again (I06)."""
     slot = state.slot
     if slot.phase == Phase.FLAT:
         return state
@@ -152,7 +153,18 @@ def withdraw(state: State, event: Event) -> State:
         return state._replace(slot=without_targets(slot))
     if event.kind == EventKind.COMMAND and event.reason == Command.HALT:
         return state._replace(slot=without_targets(slot)._replace(phase=Phase.OPEN))
+    if reached_target(slot, event):
+        return state._replace(slot=slot._replace(phase=Phase.OPEN))
     return state
+
+
+@rule
+def reached_target(slot: Slot, event: Event) -> bool:
+    """Whether this event has filled a target, all of it."""
+    if event.kind != EventKind.FILL or event.role < Role.TARGET_1 or event.role > Role.TARGET_4:
+        return False
+    resting = (slot.target_1_lots, slot.target_2_lots, slot.target_3_lots, slot.target_4_lots)
+    return resting[event.role - Role.TARGET_1.value] == 0
 
 
 @rule

@@ -13,9 +13,7 @@ def refusal(state: State, event: Event, rules: Rules) -> int:
         in_position(state)
         or stale(state, event)
         or late(event, rules)
-        or halted(state)
-        or daily_loss(state, rules)
-        or loss_streak(state, event, rules)
+        or stopped(state, event, rules)
         or max_positions(state, rules)
         or correlation(state, event, rules)
         or cooldown(state, event)
@@ -134,6 +132,23 @@ def watch_limits(state: State, rules: Rules) -> State:
     if account.halted == 0 and peak - equity >= scaled(peak, rules.max_drawdown_ppm, PPM):
         account = account._replace(halted=Decision.DRAWDOWN)
     return state._replace(account=account)
+
+
+@rule
+def call_off(state: State, event: Event, rules: Rules) -> State:
+    """Take back, at a close, what has not filled of an entry once entries have stopped: its market may come long after
+    the guards that let it pass (I22)."""
+    if event.kind != EventKind.CANDLE or state.slot.phase != Phase.ENTERING:
+        return state
+    if stopped(state, event, rules) == 0:
+        return state
+    return state._replace(slot=state.slot._replace(phase=Phase.OPEN))
+
+
+@rule
+def stopped(state: State, event: Event, rules: Rules) -> int:
+    """Why nobody may enter at all, as a Decision; NONE while entries go on."""
+    return halted(state) or daily_loss(state, rules) or loss_streak(state, event, rules)
 
 
 @rule

@@ -27,8 +27,13 @@ def orders_for(state: State, resting: Slot, event: Event, rules: Rules) -> tuple
     Levels move with a fill of the entry, and the stop's as it follows the trade; lots may change at any time.
     """
     slot = state.slot
-    if event.kind == EventKind.CANDLE and slot.exit_lots == resting.exit_lots and slot.stop_price == resting.stop_price:
-        return state, NO_INTENTS  # a candle asks for an exit, for a nearer stop or for nothing: most events end here
+    if (
+        event.kind == EventKind.CANDLE
+        and slot.stop_price == resting.stop_price
+        and slot.exit_lots == resting.exit_lots
+        and slot.phase == resting.phase
+    ):
+        return state, NO_INTENTS  # most events end here: a candle that no order follows
     intents = NO_INTENTS
     for role in range(Role.ENTRY.value, Role.EXIT.value + 1):
         before, after = order_lots(resting, role), order_lots(slot, role)

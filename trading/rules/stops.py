@@ -1,9 +1,8 @@
 """How a stop follows its trade: towards a profit, and never back."""
 
 from trading.compiled import rule
-from trading.model import PPM, Event, EventKind, Phase, Role, Rules, Slot, State, scaled
-from trading.rules.exits import entry_price
-from trading.rules.orders import order_lots
+from trading.model import PPM, Event, EventKind, Phase, Rules, Slot, State, scaled
+from trading.rules.exits import entry_price, reached_target
 
 
 @rule
@@ -13,9 +12,7 @@ def break_even(state: State, event: Event, rules: Rules) -> State:
     The average entry between two ticks is rounded to the side on which nothing is lost (I25, see `entry_price`).
     """
     slot = state.slot
-    if rules.break_even == 0 or event.kind != EventKind.FILL or not can_follow(slot):
-        return state
-    if event.role < Role.TARGET_1 or event.role > Role.TARGET_4 or order_lots(slot, event.role) > 0:
+    if rules.break_even == 0 or not can_follow(slot) or not reached_target(slot, event):
         return state
     return state._replace(slot=secured(slot, entry_price(slot, rules)))
 
