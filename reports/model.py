@@ -41,7 +41,7 @@ TRADE_SCHEMA = pl.Schema({
     "slippage_usd": NUMBER,
     "net_pnl_usd": NUMBER,  # after fees and slippage
     "r_multiple": NUMBER,
-    "ambiguous": pl.Boolean(),  # its last candle touched stop and target
+    "ambiguous": pl.Boolean(),  # the candle of its stop leaves open what came first
     "mae_usd": NUMBER,  # how far the market went against it, while it was open; never negative
     "mfe_usd": NUMBER,  # and for it
     "mae_r": NUMBER,

@@ -64,7 +64,7 @@ def assumptions(view: BacktestView) -> str:
         share = wording.percent(100 * ambiguous / view.trades.height, 1)
         stated.append(
             f"{ambiguous:,} of {wording.count(view.trades.height, 'trade')} ({share}) are ambiguous: "
-            "their last candle touched stop and target, and the order of the two is assumed."
+            "the candle of their stop does not say what came first, and the worse is assumed."
         )
     stated.append(wording.sureness(view.intervals, _days(view)))
     return _items(filter(None, stated))

@@ -240,6 +240,16 @@ def _view(settings: Settings, request: Request, strategy: Strategy, history: His
 def assumptions(settings: Settings, max_entry_delay_us: int) -> tuple[str, ...]:
     """What the simulation takes for granted, one sentence each."""
     costs, risk = settings.costs, settings.risk
+    has_limits = risk.entry_limit_minutes > 0
+    at_the_market = " at the market" if has_limits else ""
+    entry = (
+        f"A signal{' without a limit' if has_limits else ''} is entered at the open of the next candle, never in the "
+        "candle that it comes from."
+    )
+    fees = (
+        f"Every fill{' but that of an entry that rested' if has_limits else ''} pays the taker fee of "
+        f"{costs.taker_fee_percent} %, and orders fill whole."
+    )
     basis = (
         "The perpetual trades at the spot price: no basis."
         if costs.basis_bps == 0
@@ -247,9 +257,10 @@ def assumptions(settings: Settings, max_entry_delay_us: int) -> tuple[str, ...]:
     )
     gaps = (
         f"A signal waits at most {max_entry_delay_us // MINUTE_US} minutes over missing candles, from the close at "
-        "which it was due to the open that its entry takes; then it has expired."
+        f"which it was due to the open that its entry{at_the_market} takes; then it has expired."
         if max_entry_delay_us
-        else "A signal waits over no missing candle: it expires, whether before it was decided or before its entry."
+        else "A signal waits over no missing candle: it expires, whether before it was decided or before its "
+        f"entry{at_the_market}."
     )
     sizing = (
         f"Each trade risks {risk.risk_per_trade_percent} % of equity between entry and stop, with at most "
@@ -262,11 +273,11 @@ def assumptions(settings: Settings, max_entry_delay_us: int) -> tuple[str, ...]:
     return (
         "No funding is paid or received.",
         basis,
-        "A signal is entered at the open of the next candle, never in the candle that it comes from.",
+        entry,
         "Signals of one close are decided by their scores, the highest first; of equals that of the first instrument.",
         "When a candle reaches both stop and target, the stop comes first.",
         "A stop that the price gaps over fills at the open beyond it.",
-        f"Every fill pays the taker fee of {costs.taker_fee_percent} %, and orders fill whole.",
+        fees,
         f"Market orders and stops slip {costs.slippage_bps} bps.",
         "A target fills at its price when a candle touches it; a better open after a gap is not counted on.",
         gaps,
@@ -285,9 +296,12 @@ def _limit_entries(settings: Settings) -> Iterator[str]:
     """What is taken for granted of entries with a limit, if there may be any."""
     if settings.risk.entry_limit_minutes:
         yield (
-            f"An entry with a limit rests for {settings.risk.entry_limit_minutes} minutes. It fills at its limit, for "
-            f"the maker fee of {settings.costs.maker_fee_percent} %, only when a candle trades through it by a tick."
+            f"An entry with a limit rests for {settings.risk.entry_limit_minutes} minutes. It fills at its limit, "
+            "over missing candles too, but only when a candle trades through it by a tick: for the maker fee of "
+            f"{settings.costs.maker_fee_percent} %, or the taker fee of {settings.costs.taker_fee_percent} % if the "
+            "market opened beyond it as it was sent."
         )
+        yield "An entry with a limit is taken back at the first close that knows that losses have stopped entries."
 
 
 def _ways_out(risk: Risk) -> Iterator[str]:

@@ -215,6 +215,26 @@ def test_a_long_market_of_limit_entries_is_the_same_to_the_byte(engine):
     assert 20 < sum(fill.role == Role.ENTRY for fill in ours.fills) < entered, "some fill, and some expire"
 
 
+def test_limit_entries_that_losses_call_off_are_the_same_to_the_byte(engine):
+    patient = RULES._replace(max_daily_loss_ppm=PPM, max_drawdown_ppm=PPM, entry_life_us=9 * BAR_US)
+    pausing = patient._replace(max_losses=1, loss_pause_us=5 * BAR_US)
+    market = random_market(5, 600)
+    signals = [one._replace(entry_distance=1 + one.price // 200) for one in market.signals]
+    market = market._replace(rules=[pausing] * 3, signals=signals)
+    ours = folded(engine, market)
+    assert ours.as_bytes() == stepped(market).as_bytes()
+    entered = {(one.instrument, one.signal_at): one.at for one in ours.decisions if one.decision == Decision.ENTERED}
+    filled = {(fill.instrument, fill.signal_at) for fill in ours.fills}
+    taken_back = [
+        one
+        for one in entered.keys() - filled
+        for later in ours.decisions
+        if later.instrument == one[0] and entered[one] < later.at < entered[one] + 9 * BAR_US
+        and later.decision == Decision.LOSS_STREAK
+    ]  # fmt: skip
+    assert taken_back, "a signal of the same instrument is answered while the entry could still have waited"
+
+
 def test_a_long_market_under_every_limit_is_the_same_to_the_byte(engine):
     limits = {"max_positions": 3, "max_daily_loss_ppm": PPM, "max_drawdown_ppm": PPM, "max_losses": 3}
     caps = {"max_leverage_ppm": 2 * PPM, "max_side_ppm": PPM, "loss_pause_us": 5 * BAR_US, "max_bucket_positions": 1}

@@ -151,6 +151,17 @@ def test_a_limit_is_an_assumption_only_while_it_is_on(settings, limit, said):
     assert [any(said in line for line in assumptions(each, 0)) for each in (settings, on)] == [False, True]
 
 
+def test_what_is_assumed_of_entries_at_the_market_is_not_said_of_limits(settings):
+    on = settings.model_copy(update={"risk": settings.risk.model_copy(update={"entry_limit_minutes": 60})})
+    for delay_us in (0, 1_800_000_000):
+        said = " ".join(assumptions(on, delay_us))
+        assert "A signal without a limit is entered at the open of the next candle" in said
+        assert "Every fill but that of an entry that rested pays the taker fee of" in said
+        assert "entry at the market" in said
+    for sentence in ("A signal is entered at the open", "Every fill pays the taker fee"):
+        assert [any(sentence in line for line in assumptions(each, 0)) for each in (settings, on)] == [True, False]
+
+
 def test_the_page_for_prefect_has_the_picture_in_it(settings, strategy):
     page = run_backtest(settings, strategy, store=False, report=False).page
     assert "data:image/png;base64," in page

@@ -3,7 +3,7 @@
 In USD, of all that was entered, against the average entry price, before fees; never below nothing. Candles can't say
 more than this: those that closed between entry and exit count with their whole range, the candle of the exit only with
 the prices that the trade filled at, since what else it did may have come after. An entry that filled inside a candle,
-not at its open, takes that candle's whole range as its own, what came before the entry included.
+not at its open, was on the price's way to that candle's worse extreme: that counts, and for the trade only the close.
 """
 
 from collections.abc import Sequence
@@ -16,11 +16,12 @@ from trading.metrics.returns import IntArray
 
 
 class Ranges(NamedTuple):
-    """The candles of one instrument, in order of time: closes in µs, prices in ticks."""
+    """The candles of one instrument, in order of time: `closed_at` in µs, prices in ticks."""
 
     closed_at: IntArray
     high: IntArray
     low: IntArray
+    close: IntArray
 
 
 class Excursions(NamedTuple):
@@ -55,11 +56,26 @@ def _excursions(trades: Sequence[Trade], ranges: Ranges, unit_e8: int) -> tuple[
     ).T  # fmt: skip
     first = np.searchsorted(ranges.closed_at, entered_at, side="right")
     end = np.searchsorted(ranges.closed_at, exited_at, side="right")
-    lowest = np.minimum(lowest, _between(np.minimum, ranges.low, first, end, lowest))
-    highest = np.maximum(highest, _between(np.maximum, ranges.high, first, end, highest))
-    worst, best = np.where(side > 0, lowest, highest), np.where(side > 0, highest, lowest)
+    entered_in = np.minimum(first, len(ranges.closed_at) - 1)
+    is_inside = (first < end) & (ranges.closed_at[entered_in] == entered_at + 1)
+    low, high = _reached(ranges, first, end, lowest, highest)
+    worst = np.where(side > 0, low, high)
+    close = ranges.close[entered_in]
+    lowest = np.where(is_inside, np.minimum(lowest, close), lowest)
+    highest = np.where(is_inside, np.maximum(highest, close), highest)
+    low, high = _reached(ranges, first + is_inside, end, lowest, highest)
+    best = np.where(side > 0, high, low)
     against_e8, for_e8 = (side * (price * lots * unit_e8 - entry_e8) for price in (worst, best))
     return np.maximum(-against_e8, 0), np.maximum(for_e8, 0)
+
+
+def _reached(
+    ranges: Ranges, first: IntArray, end: IntArray, lowest: IntArray, highest: IntArray
+) -> tuple[IntArray, IntArray]:
+    """`lowest` and `highest` of each trade, with those of the candles from `first` to `end`."""
+    low = np.minimum(lowest, _between(np.minimum, ranges.low, first, end, lowest))
+    high = np.maximum(highest, _between(np.maximum, ranges.high, first, end, highest))
+    return low, high
 
 
 def _between(extreme: np.ufunc, values: IntArray, first: IntArray, end: IntArray, otherwise: IntArray) -> IntArray:
