@@ -29,12 +29,13 @@ from trading.errors import SetupFailed
 from trading.ledger import LastPrice, trades_of
 from trading.metrics.excursions import Ranges, excursions_of
 from trading.metrics.figures import Metrics
-from trading.model import DAY_US, E8
+from trading.model import DAY_US, E8, Decision
 from warehouse.backtests import RunRows, store_run
 from warehouse.connection import unit_of_work
 from warehouse.schema import TIMEFRAME_US
 from warehouse.strategies.loading import Strategy, load_strategy
 
+COARSE_TICK = 0.001  # of the price: beyond that, rounding to ticks weighs as much as the costs that are modelled
 RUN_ID_LENGTH = 16  # hex digits of SHA-256: no two runs of anybody's share them
 
 
@@ -225,7 +226,10 @@ def _view(settings: Settings, request: Request, strategy: Strategy, history: His
         code_version=code_version(),
         command=_command(request),
         data_sources=_data_sources(history),
-        assumptions=assumptions(settings, history.market.rules[0].max_entry_delay_us),
+        assumptions=(
+            *doubts(history, run),
+            *assumptions(settings, history.market.rules[0].max_entry_delay_us),
+        ),
         configuration=_configuration(settings, strategy, history),
         metrics=metrics_of(run.trades, run.equity, starting_usd),
         intervals=intervals_of(run.trades, run.equity, starting_usd, run_id),
@@ -235,6 +239,26 @@ def _view(settings: Settings, request: Request, strategy: Strategy, history: His
         decisions=dict(Counter(run.decisions["decision"].to_list())),
         zones=zone_rows(history.zones, run.trades),
     )
+
+
+def doubts(history: History, run: Run) -> tuple[str, ...]:
+    """What of this very run its figures hide, one sentence each."""
+    halted = run.decisions.filter(decision=Decision.DRAWDOWN.name.lower())
+    said = []
+    if len(halted):
+        said.append(
+            "Entries stopped at the drawdown limit, and no person was there to resume: from "
+            f"{halted['at'][0]:%Y-%m-%d} on {len(halted):,} signals were refused, and the rest of the time dilutes every figure a year."
+        )
+    table = history.market.candles
+    for number, name in enumerate(history.instruments):
+        own = table[table[:, Candle._fields.index("instrument")] == number, Candle._fields.index("close")]
+        if len(own) and own.min() * COARSE_TICK < 1:
+            said.append(
+                f"{name} traded at {int(own.min()):,} ticks of today's contract: one tick was {1 / own.min():.1%} of "
+                "the price, and what is rounded to it costs as much, whatever slippage is assumed."
+            )
+    return tuple(said)
 
 
 def assumptions(settings: Settings, max_entry_delay_us: int) -> tuple[str, ...]:

@@ -85,7 +85,7 @@ def _show(summary: "SweepSummary", file: Path) -> None:
     best = [(set_text(varied), figures_text(figures)) for varied, figures in summary.best]
     if summary.walked:
         walked = [(f"{each.fold}. {set_text(each.parameters)}", figures_text(each.after)) for each in summary.walked]
-        show(f"{title}. Walked forward, what came after", [("", COLUMNS), *walked])
+        show(f"{title}\nWalked forward: what came after each choice", [("", COLUMNS), *walked])
         title = "Over all of the time"
     show(title, [("", COLUMNS), *best], [*summary.sentences, *_next(summary, file)])
 

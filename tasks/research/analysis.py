@@ -87,6 +87,11 @@ def check_strategy(
     names, frame = instruments or settings.strategy.instruments, timeframe or settings.strategy.timeframe
     candles = _candles(settings, strategy, names, frame)
     history = load_history(settings, strategy, instruments=names, timeframe=frame)
+    if not len(history.market.signals):
+        raise InputUnusable(
+            f"{strategy.file} gives no signal on {frame} candles of {', '.join(names)}, so there is nothing to try. "
+            "--timeframe and --instrument name other ones."
+        )
     cuts = _cuts(history)
     starts = _starts(candles, strategy)
     say(f"Look-ahead: {len(cuts)} times the candles end earlier.")

@@ -49,6 +49,13 @@ def test_a_lookback_that_is_too_short_fails_by_name_and_close(settings, tmp_path
     assert "times the candles end earlier." in told.err
 
 
+def test_a_strategy_without_a_signal_on_that_timeframe_has_not_passed(settings, tmp_path, capsys):
+    file = tmp_path / "signals_two_steps.sql"
+    file.write_text(TWO_STEPS.replace("where falls", "where timeframe = '1h' and falls"), encoding="utf-8")
+    assert cli.main(["check", str(file)]) == 1
+    assert "gives no signal on 15m candles of BTC/USD, ETH/USD, so there is nothing to try" in capsys.readouterr().err
+
+
 def test_a_number_that_is_given_is_the_one_that_is_varied(settings):
     path = settings.paths.sql / "marts" / "signals_ema_cross.sql"
     findings = check_strategy(settings, path, parameters={"stop_atr": "1"}, instruments=("BTC/USD",))

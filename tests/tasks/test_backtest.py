@@ -162,6 +162,20 @@ def test_what_is_assumed_of_entries_at_the_market_is_not_said_of_limits(settings
         assert [any(sentence in line for line in assumptions(each, 0)) for each in (settings, on)] == [True, False]
 
 
+def test_a_halt_at_the_drawdown_limit_and_coarse_ticks_are_said_first(settings, strategy):
+    risk = settings.risk.model_copy(
+        update={"max_drawdown_percent": Decimal("0.5"), "max_daily_loss_percent": Decimal(1)}
+    )
+    coarse = settings.instruments["ETH/USD"].model_copy(update={"tick_usd": Decimal(10)})
+    changed = settings.model_copy(update={"risk": risk, "instruments": {**settings.instruments, "ETH/USD": coarse}})
+    said = run_backtest(changed, strategy, store=False, report=False).view.assumptions
+    assert said[0].startswith("Entries stopped at the drawdown limit, and no person was there to resume: from 2023-01-")
+    assert said[1].startswith("ETH/USD traded at 1")
+    assert "one tick was 0." in said[1]
+    before = run_backtest(settings, strategy, store=False, report=False).view.assumptions
+    assert not [sentence for sentence in before if "drawdown limit, and" in sentence or "ticks of today" in sentence]
+
+
 def test_the_page_for_prefect_has_the_picture_in_it(settings, strategy):
     page = run_backtest(settings, strategy, store=False, report=False).page
     assert "data:image/png;base64," in page
