@@ -1,7 +1,7 @@
 """Everything downstream of raw: staging, features, marts; checked, then published."""
 
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Literal, TypeVar
+from typing import Literal, TypeVar
 
 from prefect import flow
 
@@ -21,11 +21,6 @@ from tasks.catalog import (
 )
 from tasks.provenance import code_version
 from trading.errors import Outdated
-
-if TYPE_CHECKING:
-    from tasks.stages import StagesReport
-    from warehouse.checks import CheckResult
-    from warehouse.connection import PublishReport
 
 ROUNDS = 3
 T = TypeVar("T")
@@ -47,17 +42,16 @@ def transform(
     for verdict in left_over:
         tell(f"Batch {verdict.batch_id} had landed and was not judged. It is {verdict.state} now.")
 
-    def brought_up_to_date(again: int) -> "tuple[StagesReport, tuple[CheckResult, ...], PublishReport]":
+    def bring_up_to_date(again: int) -> None:
         built = build_all(settings, "incremental" if again else mode)
         tell(f"Built {len(built.stages)} stages{'' if built.changed else ', none of them new'}.")
         checks = check_all(settings)
         tell(f"Passed {len(checks)} checks.")
         published = publish(settings)
         tell(f"Published {published.path}.")
-        return built, checks, published
+        note(facts.of_build(built, checks, published))
 
-    built, checks, published = undisturbed(brought_up_to_date, tell)
-    note(facts.of_build(built, checks, published))
+    undisturbed(bring_up_to_date, tell)
     for revised in alert_revised_decisions(settings):
         tell(f"Session {revised.session} used a candle that was revised since: {revised}.")
     if chain:

@@ -248,7 +248,8 @@ def doubts(history: History, run: Run) -> tuple[str, ...]:
     if len(halted):
         said.append(
             "Entries stopped at the drawdown limit, and no person was there to resume: from "
-            f"{halted['at'][0]:%Y-%m-%d} on {len(halted):,} signals were refused, and the rest of the time dilutes every figure a year."
+            f"{halted['at'][0]:%Y-%m-%d} on {len(halted):,} signals were refused, and the rest of the time dilutes "
+            "every figure a year."
         )
     table = history.market.candles
     for number, name in enumerate(history.instruments):

@@ -8,19 +8,14 @@ said beside it.
 
 import json
 import math
-import multiprocessing
 import os
 import shlex
 import shutil
 import tempfile
-import threading
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from concurrent.futures import ProcessPoolExecutor, as_completed
-from concurrent.futures.process import BrokenProcessPool
 from contextlib import ExitStack, contextmanager
 from datetime import UTC, datetime, timedelta
-from multiprocessing.process import BaseProcess
 from pathlib import Path
 from typing import NamedTuple
 
@@ -29,26 +24,24 @@ import polars as pl
 import psutil
 
 from config.settings import ROOT, Settings
-from reports.model import metrics_of
 from reports.sweeps import Page, Tried, figures_text, set_text, sweep_markdown
-from tasks.backtests import RUN_ID_LENGTH, simulated
-from tasks.market import History, Traded, history_of, read_traded, within
+from tasks.backtests import RUN_ID_LENGTH
+from tasks.market import History, Traded, history_of, read_traded
 from tasks.provenance import code_version, engine_hash, settings_hash, table_hash, text_hash
+from tasks.research.benches import Place, tried
 from tasks.research.spaces import Set, drawn, grid, parse_space
-from trading.errors import InputUnusable, SetupFailed, SlipwayError
-from trading.metrics.returns import SMALLEST_DEVIATION, FloatArray, daily_returns
+from trading.errors import InputUnusable, SetupFailed
+from trading.metrics.returns import SMALLEST_DEVIATION, FloatArray
 from trading.metrics.selection import deflated_sharpe, overfitting_probability
-from trading.model import E8
 from warehouse.schema import TIMEFRAME_US
-from warehouse.strategies.loading import Strategy, load_strategy, with_parameters
-from warehouse.strategies.running import Publication, candles_hash, publication
-from warehouse.sweeps import MEASURES, Measured, SetResult, SweepFile, Window, sweep_file
+from warehouse.strategies.loading import Strategy, load_strategy
+from warehouse.strategies.running import candles_hash, publication
+from warehouse.sweeps import MEASURES, SetResult, SweepFile, Window, sweep_file
 
 OBJECTIVES = ("sharpe", "sortino", "return_percent", "profit_factor", "expectancy_r")  # more is better
-ROWS_ARE_MADE_BY = ("tasks/market.py", "tasks/research/sweeps.py", "reports/model.py")  # beside the engine
+ROWS_ARE_MADE_BY = ("tasks/market.py", "tasks/research/benches.py", "reports/model.py")  # beside the engine
 STORED_EVERY_S = 1.0
 SHOWN = 10
-ALONE = 4  # so few sets are tried before a second process has begun
 
 
 class Ask(NamedTuple):
@@ -185,7 +178,9 @@ def run_sweep(settings: Settings, ask: Ask, watch: Callable[[Progress], None] = 
         path = settings.paths.state / "sweeps" / f"{strategy.name}-{facts['sweep_id']}.duckdb"
         file = stack.enter_context(sweep_file(path))
         left = _Left(file.begin(facts, windows), sets)
-        place = _Place(settings, source, strategy, ask._replace(instruments=traded.instruments), windows)
+        place = Place(
+            settings, source, strategy, windows, traded.instruments, ask.timeframe, ask.first, ask.last, ask.processes
+        )
         progress = _try_all(place, left, file, watch)
         rows, returns = file.results(), file.daily_returns()
     return _summary(str(facts["sweep_id"]), strategy, path, ask, traded, progress, rows, returns)
@@ -305,37 +300,14 @@ class _Left(NamedTuple):
         return [(number, each) for number, each in enumerate(self.sets) if number not in self.before]
 
 
-class _Place(NamedTuple):
-    """All that a process needs to try sets; it is handed over once."""
-
-    settings: Settings
-    source: Path
-    strategy: Strategy
-    ask: Ask
-    windows: tuple[Window, ...]
-
-
-class _Bench(NamedTuple):
-    """What is open in the process that tries sets."""
-
-    place: _Place
-    connection: Publication
-    traded: Traded
-
-
-# Of a process of a pool: what it has open as long as it lives.
-_held = ExitStack()
-_here: list[_Bench] = []
-
-
-def _try_all(place: _Place, left: _Left, file: SweepFile, watch: Callable[[Progress], None]) -> Progress:
+def _try_all(place: Place, left: _Left, file: SweepFile, watch: Callable[[Progress], None]) -> Progress:
     """Try what is left, and keep what it comes to: all of it when told to stop, all but a second's when killed."""
     began = time.monotonic()
     progress = Progress(len(left.before), len(left.sets), 0.0, len(left.before))
     waiting: list[SetResult] = []
     stored_at = began
     try:
-        with _tried(place, left.numbered) as results:
+        with tried(place, left.numbered) as results:
             for result in results:
                 waiting.append(result)
                 now = time.monotonic()
@@ -347,75 +319,6 @@ def _try_all(place: _Place, left: _Left, file: SweepFile, watch: Callable[[Progr
     finally:
         file.add(waiting)
     return progress
-
-
-@contextmanager
-def _tried(place: _Place, numbered: Sequence[tuple[int, Set]]) -> Iterator[Iterator[SetResult]]:
-    """Results as they come: made here when they are few, else in processes beside one another."""
-    processes = min(place.ask.processes or os.cpu_count() or 1, len(numbered))
-    if processes <= 1 or len(numbered) <= ALONE:
-        with _bench(place) as bench:
-            yield (_try_set(bench, *each) for each in numbered)
-        return
-    pool = ProcessPoolExecutor(processes, multiprocessing.get_context("spawn"), _begin_process, (place,))
-    try:
-        trials = [pool.submit(_try_here, each) for each in numbered]
-        yield (trial.result() for trial in as_completed(trials))
-    except BrokenProcessPool as error:
-        raise SetupFailed(
-            "A process of the sweep was killed, perhaps for want of memory. What it had told is kept: start the same "
-            "sweep again, with fewer processes."
-        ) from error
-    finally:
-        pool.shutdown(cancel_futures=True)
-
-
-def _begin_process(place: _Place) -> None:
-    """In a new process: open what it needs, and end when the one that began it is gone."""
-    parent = multiprocessing.parent_process()
-    assert parent is not None
-    threading.Thread(target=_end_after, args=(parent,), daemon=True).start()
-    _here.append(_held.enter_context(_bench(place)))
-
-
-def _end_after(parent: BaseProcess) -> None:
-    parent.join()
-    os._exit(1)  # nobody is there to be told anything
-
-
-@contextmanager
-def _bench(place: _Place) -> Iterator[_Bench]:
-    ask = place.ask
-    limit = place.settings.warehouse.memory_limit
-    with publication(place.source, threads=1, memory_limit=limit) as connection:  # they share the processors
-        traded = read_traded(place.settings, connection, ask.instruments, ask.timeframe, ask.first, ask.last)
-        yield _Bench(place, connection, traded)
-
-
-def _try_here(numbered: tuple[int, Set]) -> SetResult:
-    return _try_set(_here[0], *numbered)
-
-
-def _try_set(bench: _Bench, number: int, varied: Set) -> SetResult:
-    """What a set comes to in every window. One that can't be used says why, and holds up no other."""
-    place = bench.place
-    try:
-        strategy = with_parameters(place.strategy, varied)
-        history = history_of(place.settings, bench.connection, strategy, bench.traded)
-    except SlipwayError as error:
-        return SetResult(number, varied, (), str(error))
-    return SetResult(number, varied, tuple(_measured(place.settings, history, window) for window in place.windows))
-
-
-def _measured(settings: Settings, history: History, window: Window) -> Measured:
-    part = within(history, window.first, window.last)
-    if part is None:
-        return Measured({}, None)
-    run = simulated(part, settings)
-    starting_usd = part.market.account.cash_e8 / E8
-    metrics = metrics_of(run.trades, run.equity, starting_usd)._asdict()
-    daily = daily_returns(run.equity["at"].dt.epoch("us").to_numpy(), run.equity["equity_usd"].to_numpy(), starting_usd)
-    return Measured({name: metrics[name] for name in MEASURES}, None if daily is None else daily.tolist())
 
 
 def _summary(
