@@ -79,3 +79,8 @@ def test_nothing_taken_changes_nothing(live):
     before = live.signals()
     live.take(candles(300, 0))
     assert live.signals().equals(before)
+
+
+def test_without_a_candle_there_is_nothing_to_ask(strategy, kernel):
+    with live_signals(strategy, candles(0, 0), kernel) as live, pytest.raises(InputUnusable, match="no candles yet"):
+        live.signals()

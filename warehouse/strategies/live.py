@@ -91,14 +91,18 @@ class LiveSignals:
             held[key], news = self._grown(key, bars)
             told.append(news)
         if not told:
-            if not self._held:
-                raise InputUnusable("There are no candles to begin with: a strategy lives on those that have closed.")
             return
         self._rows = {table: self._newest(table, rows) for table, rows in self._new_rows(candles, told).items()}
         self._held |= held
 
     def signals(self) -> pl.DataFrame:
-        """The signals of the newest close that was taken, as the file gives them."""
+        """The signals of the newest close that was taken, as the file gives them.
+
+        Raises:
+            InputUnusable: no candle was taken yet.
+        """
+        if not self._held:
+            raise InputUnusable("There are no candles yet: a strategy lives on those that have closed.")
         for table, rows in self._rows.items():
             self._connection.register(OFFERED[table], rows)
         run_with_parameters_set(self._connection, self._strategy)
