@@ -4,6 +4,7 @@ numba's own cache looks only at the file of the function it compiles, not at the
 there: after a change of a rule it would go on with the old one. So each state of the sources has a folder of its own.
 """
 
+import fcntl
 import hashlib
 import os
 import platform
@@ -26,11 +27,34 @@ def compiled(function: F, cache: Path | None) -> F:
     if cache is None:
         return numba.njit(function)  # type: ignore[no-any-return]
     before = numba.config.CACHE_DIR
-    numba.config.CACHE_DIR = str(cache / machine_code_name(numba.__version__))
+    folder = cache / machine_code_name(numba.__version__)
+    numba.config.CACHE_DIR = str(folder)
     try:
-        return numba.njit(cache=True)(function)  # type: ignore[no-any-return]
+        machine: F = numba.njit(cache=True)(function)
+        return _alone_at_first(machine, folder / f"{function.__name__}.lock")
     finally:
         numba.config.CACHE_DIR = before
+
+
+def _alone_at_first(machine: F, lock: Path) -> F:
+    """`machine`, whose first call waits for that of other processes: who comes second loads what the first has made.
+
+    Two runs of one chain would compile the same for half a minute each, and both on the processors that both need.
+    """
+    called: list[bool] = []
+
+    @wraps(machine)
+    def call(*given: Any) -> Any:
+        if called:
+            return machine(*given)
+        lock.parent.mkdir(parents=True, exist_ok=True)
+        with lock.open("w") as file:
+            fcntl.flock(file, fcntl.LOCK_EX)  # the kernel drops it when its holder dies
+            answer = machine(*given)
+        called.append(True)
+        return answer
+
+    return call  # type: ignore[return-value]  # it takes and gives what `machine` does
 
 
 def compiled_when_called(function: F, cache: Path | None) -> F:

@@ -81,6 +81,24 @@ def test_after_a_change_of_a_callee_the_new_code_runs_from_a_new_folder(sources,
     assert len(list(cache.iterdir())) == 2
 
 
+def test_of_processes_that_begin_together_one_compiles_and_the_others_load(sources, tmp_path):
+    (sources / "caller.py").write_text("def answer(number):\n    return number * 2\n")
+    program = (
+        "import sys; from pathlib import Path\n"
+        f"sys.path.insert(0, {str(sources)!r})\n"
+        "from exchange import compiling\n"
+        f"compiling.ROOT = Path({str(sources)!r})\n"
+        "from caller import answer\n"
+        f"machine = compiling.compiled(answer, Path({str(tmp_path / 'cache')!r}))\n"
+        "assert (machine(21), machine(4)) == (42, 8)\n"
+        "print(sum(machine.__wrapped__.stats.cache_misses.values()))\n"
+    )
+    begun = [
+        subprocess.Popen([sys.executable, "-c", program], stdout=subprocess.PIPE, text=True, cwd=ROOT) for _ in "123"
+    ]
+    assert sorted(process.communicate()[0].strip() for process in begun) == ["0", "0", "1"]
+
+
 def run_in_a_process_of_its_own(sources: Path, cache: Path, factor: int) -> str:
     (sources / "trading/rules/exits.py").write_text(DOUBLE.format(factor=factor))
     (sources / "caller.py").write_text("from exits import increased\n\ndef answer():\n    return increased(21)\n")
