@@ -22,6 +22,7 @@ def some_candles(sample: Path, folder: Path) -> Path:
 
 
 @pytest.mark.xdist_group("heavy")
+@pytest.mark.timeout(900)  # often the first that compiles
 def test_the_document_is_up_to_date(tmp_path, monkeypatch):
     monkeypatch.setenv("SLIPWAY_HOME", str(tmp_path))
     settings = load_settings("paper")

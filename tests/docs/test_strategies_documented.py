@@ -57,7 +57,7 @@ def test_why_there_is_no_trade_today_is_a_query(published):
     (query,) = re.findall(r'^\$ slipway sql -c "(select rejection.*)"$', TEXT, flags=re.MULTILINE)
     told = subprocess.run(
         [Path(sys.executable).with_name("slipway"), "sql", "-c", query],
-        env={**os.environ, "SLIPWAY_HOME": str(published)}, capture_output=True, text=True, check=True, timeout=60,
+        env={**os.environ, "SLIPWAY_HOME": str(published)}, capture_output=True, text=True, check=True, timeout=240,
     )  # fmt: skip
     assert "bias of the day" in told.stdout
 
