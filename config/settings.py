@@ -18,6 +18,8 @@ ROOT = Path(__file__).resolve().parent.parent
 PROFILES = Path(__file__).resolve().parent
 
 Timeframe = Literal["15m", "1h", "4h", "1d"]
+StrategyName = Annotated[str, Field(pattern=r"^signals_[a-z0-9_]+$")]
+Objective = Literal["sharpe", "sortino", "return_percent", "profit_factor", "expectancy_r"]  # more is better
 Dataset = Literal["ohlc", "trades", "charts", "funding"]
 Positive = Annotated[Decimal, Field(gt=0, allow_inf_nan=False)]
 NotNegative = Annotated[Decimal, Field(ge=0, allow_inf_nan=False)]
@@ -229,7 +231,7 @@ class Risk(Part):
 class Strategy(Part):
     """Which file decides, on which candles."""
 
-    name: Annotated[str, Field(pattern=r"^signals_[a-z0-9_]+$")]
+    name: StrategyName
     timeframe: Timeframe
     instruments: Annotated[tuple[str, ...], Field(min_length=1)]
 

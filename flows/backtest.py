@@ -1,17 +1,13 @@
 """One strategy over published history."""
 
 from datetime import datetime
-from typing import Annotated
 
 from prefect import flow
-from pydantic import Field
 
-from config.settings import Timeframe, load_settings
+from config.settings import StrategyName, Timeframe, load_settings
 from tasks import facts
 from tasks.catalog import BACKTEST_FINISHED, announce, note, run_backtest, show, tell_of_failure
 from tasks.provenance import code_version
-
-StrategyName = Annotated[str, Field(pattern=r"^signals_[a-z0-9_]+$")]
 
 
 @flow(version=code_version(), on_failure=[tell_of_failure], on_crashed=[tell_of_failure])

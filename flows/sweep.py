@@ -1,17 +1,15 @@
 """One strategy with many sets of parameters, over published history."""
 
 from datetime import datetime
-from typing import Annotated, Literal
+from typing import Annotated
 
 from prefect import flow
 from pydantic import Field
 
-from config.settings import Timeframe, load_settings
+from config.settings import Objective, StrategyName, Timeframe, load_settings
 from tasks import facts
 from tasks.catalog import note, run_sweep, show, tell_of_failure
 from tasks.provenance import code_version
-
-StrategyName = Annotated[str, Field(pattern=r"^signals_[a-z0-9_]+$")]
 
 
 @flow(version=code_version(), on_failure=[tell_of_failure], on_crashed=[tell_of_failure])
@@ -21,7 +19,7 @@ def sweep(
     draws: Annotated[int, Field(ge=1)] | None = None,
     seed: int = 0,
     folds: Annotated[int, Field(ge=0)] = 0,
-    objective: Literal["sharpe", "sortino", "return_percent", "profit_factor", "expectancy_r"] = "sharpe",
+    objective: Objective = "sharpe",
     instruments: list[str] | None = None,
     first: datetime | None = None,
     last: datetime | None = None,

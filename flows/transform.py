@@ -1,7 +1,7 @@
 """Everything downstream of raw: staging, features, marts; checked, then published."""
 
 from collections.abc import Callable
-from typing import Literal, TypeVar
+from typing import Literal
 
 from prefect import flow
 
@@ -23,7 +23,6 @@ from tasks.provenance import code_version
 from trading.errors import Outdated
 
 ROUNDS = 3
-T = TypeVar("T")
 
 
 @flow(version=code_version(), on_failure=[tell_of_failure], on_crashed=[tell_of_failure])
@@ -60,8 +59,8 @@ def transform(
         verdict.refuse_failed()
 
 
-def undisturbed(attempt: Callable[[int], T], say: Callable[[str], None]) -> T:
-    """What `attempt` gives; tried again, with its number, where something has landed in between.
+def undisturbed(attempt: Callable[[int], None], say: Callable[[str], None]) -> None:
+    """Call `attempt` with 0, and again with the next number where something has landed in between.
 
     Raises:
         Outdated: something has, each of three times, as in the middle of a large backfill. The next run finds peace.

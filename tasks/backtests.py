@@ -5,37 +5,35 @@ import json
 import shlex
 import time
 from collections import Counter
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
-from itertools import groupby
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
 import polars as pl
 
-from config.settings import ROOT, Risk, Settings
+from config.settings import ROOT, Settings
 from exchange.compiling import compiled, machine_code_in
-from exchange.contracts import MINUTE_US
 from exchange.rows import Candle, Fill, Verdict
 from exchange.simulator import fold
 from reports.backtest import write_report
 from reports.model import CANDLE_SCHEMA, BacktestView, intervals_of, metrics_of
-from tasks.market import History, IntTable, load_history
+from tasks.market import History, IntTable, candles_of, load_history
 from tasks.provenance import code_version, engine_hash, settings_hash, table_hash, text_hash
 from tasks.publication import publish_what_passed
+from tasks.research.assumptions import assumptions, doubts
 from tasks.results import decision_rows, equity_rows, fill_rows, settled, trade_rows, zone_rows
 from trading.errors import SetupFailed
 from trading.ledger import LastPrice, trades_of
 from trading.metrics.excursions import Ranges, excursions_of
 from trading.metrics.figures import Metrics
-from trading.model import DAY_US, E8, Decision
+from trading.model import DAY_US, E8
 from warehouse.backtests import RunRows, store_run
 from warehouse.connection import unit_of_work
 from warehouse.schema import TIMEFRAME_US
 from warehouse.strategies.loading import Strategy, load_strategy
 
-COARSE_TICK = 0.001  # of the price: beyond that, rounding to ticks weighs as much as the costs that are modelled
 RUN_ID_LENGTH = 16  # hex digits of SHA-256: no two runs of anybody's share them
 
 
@@ -186,7 +184,7 @@ def _refuse_missing_build(build: Path) -> None:
 
 def _last_price(history: History, number: int) -> LastPrice:
     """An instrument without candles never traded, so its last price is never asked for."""
-    own = _candles_of(history, number)
+    own = candles_of(history, number)
     if not len(own):
         return LastPrice(0, 0)
     last = Candle(*own[-1].tolist())
@@ -194,15 +192,8 @@ def _last_price(history: History, number: int) -> LastPrice:
 
 
 def _ranges(history: History, number: int) -> Ranges:
-    own = _candles_of(history, number)
+    own = candles_of(history, number)
     return Ranges(*(own[:, Candle._fields.index(name)] for name in Ranges._fields))
-
-
-def _candles_of(history: History, number: int) -> IntTable:
-    """The candles of one instrument, columns of `Candle`."""
-    candles = history.market.candles
-    own: IntTable = candles[candles[:, Candle._fields.index("instrument")] == number]
-    return own
 
 
 def _view(settings: Settings, request: Request, strategy: Strategy, history: History, run: Run) -> BacktestView:
@@ -227,7 +218,7 @@ def _view(settings: Settings, request: Request, strategy: Strategy, history: His
         command=_command(request),
         data_sources=_data_sources(history),
         assumptions=(
-            *doubts(history, run),
+            *doubts(history, run.decisions),
             *assumptions(settings, history.market.rules[0].max_entry_delay_us),
         ),
         configuration=_configuration(settings, strategy, history),
@@ -238,141 +229,6 @@ def _view(settings: Settings, request: Request, strategy: Strategy, history: His
         equity=run.equity,
         decisions=dict(Counter(run.decisions["decision"].to_list())),
         zones=zone_rows(history.zones, run.trades),
-    )
-
-
-def doubts(history: History, run: Run) -> tuple[str, ...]:
-    """What of this very run its figures hide, one sentence each."""
-    halted = run.decisions.filter(decision=Decision.DRAWDOWN.name.lower())
-    said = []
-    if len(halted):
-        said.append(
-            "Entries stopped at the drawdown limit, and no person was there to resume: from "
-            f"{halted['at'][0]:%Y-%m-%d} on {len(halted):,} signals were refused, and the rest of the time dilutes "
-            "every figure a year."
-        )
-    table = history.market.candles
-    for number, name in enumerate(history.instruments):
-        own = table[table[:, Candle._fields.index("instrument")] == number, Candle._fields.index("close")]
-        if len(own) and own.min() * COARSE_TICK < 1:
-            said.append(
-                f"{name} traded at {int(own.min()):,} ticks of today's contract: one tick was {1 / own.min():.1%} of "
-                "the price, and what is rounded to it costs as much, whatever slippage is assumed."
-            )
-    return tuple(said)
-
-
-def assumptions(settings: Settings, max_entry_delay_us: int) -> tuple[str, ...]:
-    """What the simulation takes for granted, one sentence each."""
-    costs, risk = settings.costs, settings.risk
-    has_limits = risk.entry_limit_minutes > 0
-    at_the_market = " at the market" if has_limits else ""
-    entry = (
-        f"A signal{' without a limit' if has_limits else ''} is entered at the open of the next candle, never in the "
-        "candle that it comes from."
-    )
-    fees = (
-        f"Every fill{' but that of an entry that rested' if has_limits else ''} pays the taker fee of "
-        f"{costs.taker_fee_percent} %, and orders fill whole."
-    )
-    basis = (
-        "The perpetual trades at the spot price: no basis."
-        if costs.basis_bps == 0
-        else f"The perpetual trades {costs.basis_bps} bps above spot at all times: the basis is modelled as constant."
-    )
-    gaps = (
-        f"A signal waits at most {max_entry_delay_us // MINUTE_US} minutes over missing candles, from the close at "
-        f"which it was due to the open that its entry{at_the_market} takes; then it has expired."
-        if max_entry_delay_us
-        else "A signal waits over no missing candle: it expires, whether before it was decided or before its "
-        f"entry{at_the_market}."
-    )
-    sizing = (
-        f"Each trade risks {risk.risk_per_trade_percent} % of equity between entry and stop, with at most "
-        f"{risk.max_notional_percent} % of equity in one position; sizes are whole lots, prices whole ticks."
-    )
-    limits = (
-        f"No entries after a loss of {risk.max_daily_loss_percent} % in a UTC day, nor below a drawdown of "
-        f"{risk.max_drawdown_percent} %."
-    )
-    return (
-        "No funding is paid or received.",
-        basis,
-        entry,
-        "Signals of one close are decided by their scores, the highest first; of equals that of the first instrument.",
-        "When a candle reaches both stop and target, the stop comes first.",
-        "A stop that the price gaps over fills at the open beyond it.",
-        fees,
-        f"Market orders and stops slip {costs.slippage_bps} bps.",
-        "A target fills at its price when a candle touches it; a better open after a gap is not counted on.",
-        gaps,
-        "Where candles are missing, a stop or an exit waits for the next one, however late.",
-        "Prices are those of spot, to the nearest tick of the perpetual; margin and liquidation are not modelled.",
-        sizing,
-        limits,
-        *_limit_entries(settings),
-        *_ways_out(risk),
-        *_portfolio_limits(settings),
-        "A trade that the data ends on is valued at the last close, without a cost for closing it.",
-    )
-
-
-def _limit_entries(settings: Settings) -> Iterator[str]:
-    """What is taken for granted of entries with a limit, if there may be any."""
-    if settings.risk.entry_limit_minutes:
-        yield (
-            f"An entry with a limit rests for {settings.risk.entry_limit_minutes} minutes. It fills at its limit, "
-            "over missing candles too, but only when a candle trades through it by a tick: for the maker fee of "
-            f"{settings.costs.maker_fee_percent} %, or the taker fee of {settings.costs.taker_fee_percent} % if the "
-            "market opened beyond it as it was sent."
-        )
-        yield "An entry with a limit is taken back at the first close that knows that losses have stopped entries."
-
-
-def _ways_out(risk: Risk) -> Iterator[str]:
-    """How a trade is left besides its stop and its targets, as far as it is."""
-    if risk.break_even_after_target:
-        yield "Once a target has filled, the stop moves to the entry."
-        yield (
-            "A stop that moves inside a candle fills there if any of the candle's range reaches it, whichever came "
-            "first; such a trade is marked ambiguous."
-        )
-    if risk.trailing_stop_r:
-        yield (
-            f"At each close the stop follows to {risk.trailing_stop_r} times its first distance behind the close, and "
-            "never back."
-        )
-    if risk.max_holding_minutes:
-        yield (
-            f"A trade is left at the open after the first close that is at least {risk.max_holding_minutes} minutes "
-            "after its entry."
-        )
-
-
-def _portfolio_limits(settings: Settings) -> Iterator[str]:
-    """What all positions together are held to, as far as they are."""
-    risk = settings.risk
-    caps = ((risk.max_leverage_percent, "positions together"), (risk.max_side_percent, "positions on one side"))
-    for percent, of in caps:
-        if percent:
-            yield f"All {of} are worth at most {percent} % of equity at their entry; a signal beyond that is refused."
-    if risk.max_bucket_positions:
-        yield (
-            f"At most {risk.max_bucket_positions} positions on one side are held of instruments in one bucket "
-            f"({_buckets(settings)})."
-        )
-    if risk.max_losses_in_a_row:
-        yield (
-            f"No entries for {risk.loss_pause_minutes} minutes each time that {risk.max_losses_in_a_row} trades in a "
-            "row have lost."
-        )
-
-
-def _buckets(settings: Settings) -> str:
-    named = sorted((each.bucket, name) for name, each in settings.instruments.items() if each.bucket)
-    return "; ".join(
-        f"{bucket}: {', '.join(name for _, name in members)}"
-        for bucket, members in groupby(named, lambda pair: pair[0])
     )
 
 

@@ -175,6 +175,13 @@ def within(history: History, first: datetime, last: datetime) -> History | None:
     )
 
 
+def candles_of(history: History, number: int) -> IntTable:
+    """The candles of one instrument, columns of `Candle`."""
+    candles = history.market.candles
+    own: IntTable = candles[candles[:, Candle._fields.index("instrument")] == number]
+    return own
+
+
 def candle_table(
     candles: pl.DataFrame, names: Sequence[str], specs: Sequence[Instrument], basis_bps: Decimal
 ) -> IntTable:

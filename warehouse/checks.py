@@ -69,8 +69,9 @@ def run_checks(
     checks = [_check(path.name, path.read_text(encoding="utf-8")) for path in sorted(directory.glob("*.sql"))]
     built = _as_built(connection, stages)
     late = Slices(connection, built)
+    looked_at = judged(connection) if built else None  # checks change nothing of it
     results = tuple(
-        _run_check(connection, check, params or {}, late, frozenset(built))
+        _run_check(connection, check, params or {}, late, frozenset(built), looked_at)
         for check in checks
         if touching is None or touching & set(check.inputs)
     )
@@ -121,6 +122,7 @@ def _run_check(
     params: Mapping[str, object],
     late: Slices,
     built: frozenset[str],
+    looked_at: str | None,
 ) -> CheckResult:
     declared = check.header.params
     given = {param.name: params[param.name] for param in declared if param.name in params}
@@ -133,7 +135,7 @@ def _run_check(
             result = _offenders(connection, check, _unchecked(connection, check, text, late, built))
     except (duckdb.ProgrammingError, duckdb.DataError) as error:
         raise InputUnusable(f"{check.file}: {error}") from error
-    note_checked(connection, check.name, text, judged(connection) if result.passed else None)
+    note_checked(connection, check.name, text, looked_at if result.passed else None)
     return result
 
 

@@ -16,6 +16,20 @@ function rows(columns) {
   return columns[names[0]].map((_, i) => Object.fromEntries(names.map((name) => [name, columns[name][i]])));
 }
 
+// Now, and whenever the colours change: by night, and on paper, which is white.
+function keepPainted(paint) {
+  paint();
+  matchMedia('(prefers-color-scheme: dark)').addEventListener('change', paint);
+  addEventListener('beforeprint', () => {
+    document.documentElement.classList.add('on-paper');
+    paint();
+  });
+  addEventListener('afterprint', () => {
+    document.documentElement.classList.remove('on-paper');
+    paint();
+  });
+}
+
 // Index of the last value at or before `wanted`, 0 if all are later.
 function lastAtOrBefore(sorted, wanted) {
   let low = 0;

@@ -43,16 +43,7 @@ function paint() {
     drawdown.applyOptions({ color });
   });
 }
-matchMedia('(prefers-color-scheme: dark)').addEventListener('change', paint);
-addEventListener('beforeprint', () => {
-  document.documentElement.classList.add('on-paper');
-  paint();
-});
-addEventListener('afterprint', () => {
-  document.documentElement.classList.remove('on-paper');
-  paint();
-});
 
-paint();
+keepPainted(paint);
 describe();
 chart.timeScale().fitContent();

@@ -114,17 +114,6 @@ function paint() {
   candles.paint(palette);
 }
 
-matchMedia('(prefers-color-scheme: dark)').addEventListener('change', paint);
-// Paper is white.
-addEventListener('beforeprint', () => {
-  document.documentElement.classList.add('on-paper');
-  paint();
-});
-addEventListener('afterprint', () => {
-  document.documentElement.classList.remove('on-paper');
-  paint();
-});
-
 function chooseFromAddress() {
   const wanted = Number(/^#trade-(\d+)$/.exec(location.hash)?.[1]);
   const trade = trades.find((one) => one.trade_no === wanted);
@@ -132,7 +121,7 @@ function chooseFromAddress() {
 }
 addEventListener('hashchange', chooseFromAddress);
 
-paint();
+keepPainted(paint);
 if (report.instruments.length) showMarket(0);
 if (!trades.length) document.getElementById('chosen').textContent = '';
 equity.fit();

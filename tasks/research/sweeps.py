@@ -17,13 +17,13 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
-from typing import NamedTuple
+from typing import NamedTuple, get_args
 
 import numpy as np
 import polars as pl
 import psutil
 
-from config.settings import ROOT, Settings
+from config.settings import ROOT, Objective, Settings
 from reports.sweeps import Page, Tried, figures_text, set_text, sweep_markdown
 from tasks.backtests import RUN_ID_LENGTH
 from tasks.market import History, Traded, history_of, read_traded
@@ -31,14 +31,14 @@ from tasks.provenance import code_version, engine_hash, settings_hash, table_has
 from tasks.research.benches import Place, tried
 from tasks.research.spaces import Set, drawn, grid, parse_space
 from trading.errors import InputUnusable, SetupFailed
-from trading.metrics.returns import SMALLEST_DEVIATION, FloatArray
-from trading.metrics.selection import deflated_sharpe, overfitting_probability
+from trading.metrics.returns import FloatArray
+from trading.metrics.selection import best_deflated, overfitting_probability
 from warehouse.schema import TIMEFRAME_US
 from warehouse.strategies.loading import Strategy, load_strategy
 from warehouse.strategies.running import candles_hash, publication
 from warehouse.sweeps import MEASURES, SetResult, SweepFile, Window, sweep_file
 
-OBJECTIVES = ("sharpe", "sortino", "return_percent", "profit_factor", "expectancy_r")  # more is better
+OBJECTIVES = get_args(Objective)
 ROWS_ARE_MADE_BY = ("tasks/market.py", "tasks/research/benches.py", "reports/model.py")  # beside the engine
 STORED_EVERY_S = 1.0
 SHOWN = 10
@@ -177,11 +177,11 @@ def run_sweep(settings: Settings, ask: Ask, watch: Callable[[Progress], None] = 
         facts = _facts(settings, strategy, ask, as_it_is, sets, windows, candles_hash(connection, ask.last))
         path = settings.paths.state / "sweeps" / f"{strategy.name}-{facts['sweep_id']}.duckdb"
         file = stack.enter_context(sweep_file(path))
-        left = _Left(file.begin(facts, windows), sets)
+        before = file.begin(facts, windows)
         place = Place(
             settings, source, strategy, windows, traded.instruments, ask.timeframe, ask.first, ask.last, ask.processes
         )
-        progress = _try_all(place, left, file, watch)
+        progress = _try_all(place, sets, before, file, watch)
         rows, returns = file.results(), file.daily_returns()
     return _summary(str(facts["sweep_id"]), strategy, path, ask, traded, progress, rows, returns)
 
@@ -289,25 +289,17 @@ def _facts(
     }  # fmt: skip
 
 
-class _Left(NamedTuple):
-    """What has been tried before, and all that there is to try."""
-
-    before: frozenset[int]
-    sets: Sequence[Set]
-
-    @property
-    def numbered(self) -> list[tuple[int, Set]]:
-        return [(number, each) for number, each in enumerate(self.sets) if number not in self.before]
-
-
-def _try_all(place: Place, left: _Left, file: SweepFile, watch: Callable[[Progress], None]) -> Progress:
-    """Try what is left, and keep what it comes to: all of it when told to stop, all but a second's when killed."""
+def _try_all(
+    place: Place, sets: Sequence[Set], before: frozenset[int], file: SweepFile, watch: Callable[[Progress], None]
+) -> Progress:
+    """Try what was not tried yet, and keep what it comes to: all of it when stopped, all but a second's when killed."""
     began = time.monotonic()
-    progress = Progress(len(left.before), len(left.sets), 0.0, len(left.before))
+    left = [(number, each) for number, each in enumerate(sets) if number not in before]
+    progress = Progress(len(before), len(sets), 0.0, len(before))
     waiting: list[SetResult] = []
     stored_at = began
     try:
-        with tried(place, left.numbered) as results:
+        with tried(place, left) as results:
             for result in results:
                 waiting.append(result)
                 now = time.monotonic()
@@ -344,7 +336,7 @@ def _summary(
         unusable=tuple(rows["error"].drop_nulls().unique(maintain_order=True)),
         objective=ask.objective,
         best=tuple(_told(row) for row in whole.head(SHOWN).iter_rows(named=True)),
-        deflated_sharpe=_deflated(returns),
+        deflated_sharpe=best_deflated(returns),
         overfitting=overfitting_probability(returns) if returns.size else None,
         walked=tuple(chosen for chosen in walked if chosen is not None),
         stayed_out=walked.count(None),
@@ -377,16 +369,6 @@ def _returns(daily: pl.DataFrame) -> FloatArray:
     """Daily returns, a row per day and a column per set; of sets that lost everything there are none."""
     lists = daily["daily_returns"].drop_nulls()
     return np.stack([each.to_numpy() for each in lists], axis=1) if len(lists) else np.empty((0, 0))
-
-
-def _deflated(returns: FloatArray) -> float | None:
-    """Of the set with the highest Sharpe of all."""
-    if returns.shape[0] < 2 or returns.shape[1] < 2:
-        return None
-    deviation = returns.std(axis=0, ddof=1)
-    moves = deviation > SMALLEST_DEVIATION
-    sharpes = np.divide(returns.mean(axis=0), deviation, out=np.zeros_like(deviation), where=moves)
-    return deflated_sharpe(returns[:, int(sharpes.argmax())], sharpes)
 
 
 def _chosen(usable: pl.DataFrame, fold: int, objective: str) -> Chosen | None:

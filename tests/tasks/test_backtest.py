@@ -9,7 +9,8 @@ import duckdb
 import pytest
 
 from ops.prompt import examples
-from tasks.backtests import assumptions, run_backtest
+from tasks.backtests import run_backtest
+from tasks.research.assumptions import assumptions
 from trading.errors import InputUnusable, SetupFailed
 from warehouse.connection import unit_of_work
 

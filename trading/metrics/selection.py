@@ -22,6 +22,16 @@ FEWEST_IN_BLOCK = 2  # a deviation needs two
 AT_ONCE = 1_000  # combinations, which bounds the memory
 
 
+def best_deflated(returns: FloatArray) -> float | None:
+    """`deflated_sharpe` of the trial with the highest Sharpe; `returns` has a row per period and a column per trial."""
+    if returns.shape[0] < 2 or returns.shape[1] < 2:
+        return None
+    deviation = returns.std(axis=0, ddof=1)
+    moves = deviation > SMALLEST_DEVIATION
+    sharpes = np.divide(returns.mean(axis=0), deviation, out=np.zeros_like(deviation), where=moves)
+    return deflated_sharpe(returns[:, int(sharpes.argmax())], sharpes)
+
+
 def deflated_sharpe(returns: FloatArray, sharpes: FloatArray) -> float | None:
     """Probability that the trial with these returns has a Sharpe above what the best of all trials has by luck.
 
