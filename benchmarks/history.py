@@ -1,19 +1,25 @@
 """A year of candles of many instruments, in all timeframes, and then the next 15 minutes of each.
 
 Each size runs in a process of its own: an archive is landed, validated (SQL checks and Great Expectations), built,
-checked and published beside a bare `CREATE TABLE AS SELECT * FROM read_csv(...)`; then one more 15m candle of each
-instrument takes the same way as an increment. Built is what candles come to; features run from each series' first
-candle and are no part of it.
+checked and published beside a bare `CREATE TABLE AS SELECT * FROM read_csv(...)`. Then one more 15m candle of each
+instrument takes the same way as an increment: the last one of a day, which makes candles of all timeframes. As a flow
+does it, that is another process, a while later; three do it, each on the warehouse as it was. The first update after a
+load takes longest: candles of its last days lie all over the table. Once a week has come in after them, an update is
+what it is from then on. Built is what candles come to; features run from each series' first candle and are no part.
 """
 
+import importlib
 import json
+import os
 import resource
 import shutil
+import statistics
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from datetime import UTC, datetime
+from functools import partial
 from pathlib import Path
 
 import duckdb
@@ -33,12 +39,14 @@ from warehouse.intake import landing
 from warehouse.stages import Stage, load_stages
 
 CANDLES = 35_040  # of 15m, of each instrument: a year
+WEEK = 8 * 96 - 1  # and what comes in after it: eight days but for the last candle
 QUARTERS = {"15": 1, "60": 4, "240": 16, "1440": 96}  # by the minutes in a file's name: 15m candles that one stands for
 TIMEFRAMES = {"15": "15m", "60": "1h", "240": "4h", "1440": "1d"}
 ROWS = sum(CANDLES // quarters for quarters in QUARTERS.values())  # of each instrument
 
 SMALL, MIDDLE, LARGE = 22, 108, 500  # instruments: 1M, 5M and 23M rows
 PUBLISHED = 216  # 10M rows
+UPDATES = 3
 
 HIGHEST_RATIO = 5.0
 HIGHEST_MIB = 2048.0
@@ -51,6 +59,8 @@ def measure() -> list[Row]:
     """Time against the floor, growth with the number of rows, the update at a close, and a publish."""
     small, middle, large, published = (_in_process("ours", count) for count in (SMALL, MIDDLE, LARGE, PUBLISHED))
     floor = _in_process("floor", LARGE)
+    _in_process("first", LARGE)
+    soonest, later = _updates("next"), _updates("later")
     sizes = {count: f"{count * ROWS / 1e6:.3g}M" for count in (SMALL, MIDDLE, LARGE, PUBLISHED)}
     runs = {SMALL: small, MIDDLE: middle, LARGE: large}
     per_row = {count: run["seconds"] / (count * ROWS) * 1e6 for count, run in runs.items()}
@@ -71,33 +81,49 @@ def measure() -> list[Row]:
                 HIGHEST_GROWTH),
         against(f"processor time per row, {sizes[LARGE]} beside {sizes[SMALL]}", work[LARGE], work[SMALL], "us",
                 HIGHEST_GROWTH),
-        alone(f"15-minute update of {LARGE} instruments", large["update_seconds"], "s", LONGEST_UPDATE_S),
-        alone("its processor time", large["update_processor_seconds"], "s"),
+        alone(f"15-minute update of {LARGE} instruments", later["seconds"], "s", LONGEST_UPDATE_S),
+        alone("its processor time", later["processor_seconds"], "s"),
+        alone("the first update after the load", soonest["seconds"], "s"),
+        alone("its processor time after the load", soonest["processor_seconds"], "s"),
         alone(f"publish of {sizes[PUBLISHED]} rows", published["publish_seconds"], "s", LONGEST_PUBLISH_S),
     ]  # fmt: skip
 
 
 def _in_process(side: str, instruments: int) -> dict[str, float]:
-    folder = load_settings().paths.state / "bench" / f"history-{instruments}x{CANDLES}"
+    folder = load_settings().paths.state / "bench" / f"history-{instruments}x{CANDLES}+{WEEK}"
     if not folder.is_dir():
         write_archive(folder, instruments)
     return in_process("benchmarks.history", side, folder)
 
 
+def _updates(part: str) -> dict[str, float]:
+    """The median of each figure, of some updates of one warehouse."""
+    runs = [_in_process(part, LARGE) for _ in range(UPDATES)]
+    return {figure: statistics.median(run[figure] for run in runs) for figure in runs[0]}
+
+
 def write_archive(folder: Path, instruments: int) -> None:
-    """`first/`: files as Kraken has them, without the last 15m candle. `next/`: that. Complete or not there at all."""
+    """`first/`: files as Kraken has them, without the last 15m candle. `next/`: that. Complete or not there at all.
+
+    `week/`: the 15m candles of eight more days but for the last, and `later/`: that.
+    """
     unfinished = folder.with_name(folder.name + ".unfinished")
     shutil.rmtree(unfinished, ignore_errors=True)
-    for part in ("first", "next"):
+    for part in ("first", "next", "week", "later"):
         (unfinished / part).mkdir(parents=True)
     for number in range(instruments):
         name = "".join(chr(ord("A") + digit) for digit in (number // 676, number // 26 % 26, number % 26))
-        all_candles = candles(number, CANDLES)
-        known, last = all_candles[:-1], all_candles[-1:]
+        all_candles = candles(number, CANDLES + WEEK + 1)
+        known = all_candles[: CANDLES - 1]
         for minutes, quarters in QUARTERS.items():
             longer = _longer(known, quarters).head(len(known) // quarters)
             longer.write_csv(unfinished / "first" / f"{name}USD_{minutes}.csv", include_header=False)
-        last.write_csv(unfinished / "next" / f"{name}USD_15.csv", include_header=False)
+        for part, rows in (
+            ("next", slice(CANDLES - 1, CANDLES)),
+            ("week", slice(CANDLES, -1)),
+            ("later", slice(-1, None)),
+        ):
+            all_candles[rows].write_csv(unfinished / part / f"{name}USD_15.csv", include_header=False)
     unfinished.rename(folder)
 
 
@@ -136,9 +162,27 @@ def _ours(folder: Path, place: Path) -> dict[str, float]:
     measured: dict[str, float] = {}
     with _timed(measured, ""):
         _take(folder / "first", place, "full", gate, _timed(measured, "publish_"))
-    with _timed(measured, "update_"):
-        _take(folder / "next", place, "incremental", None, nullcontext())
     return {**measured, "peak_mib": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024}
+
+
+def _first(folder: Path, place: Path) -> dict[str, float]:
+    """The warehouses that updates begin with, beside the archive."""
+    _take(folder / "first", place, "full", open_gate(place / "docs"), nullcontext())
+    shutil.copy(place / "build.duckdb", folder / "next.duckdb")
+    _take(folder / "next", place, "incremental", None, nullcontext())
+    _take(folder / "week", place, "incremental", None, nullcontext())
+    shutil.copy(place / "build.duckdb", folder / "later.duckdb")
+    return {}
+
+
+def _update(folder: Path, place: Path, part: str) -> dict[str, float]:
+    shutil.copy(folder / f"{part}.duckdb", place / "build.duckdb")
+    os.sync()  # else what the disk still has to write of that copy is measured
+    importlib.import_module("pandas")  # DuckDB does, at the first statement that it binds a value to
+    measured: dict[str, float] = {}
+    with _timed(measured, ""):
+        _take(folder / part, place, "incremental", None, nullcontext())
+    return measured
 
 
 @contextmanager
@@ -192,13 +236,22 @@ def _series(name: str) -> tuple[str, str]:
     return f"{pair[:3]}/USD", TIMEFRAMES[minutes]
 
 
+SIDES: dict[str, Callable[[Path, Path], dict[str, float]]] = {
+    "floor": _floor,
+    "ours": _ours,
+    "first": _first,
+    "next": partial(_update, part="next"),
+    "later": partial(_update, part="later"),
+}
+
+
 def main() -> None:
-    """One side, as a process of its own: `floor FOLDER` or `ours FOLDER`; prints what it measured as JSON."""
+    """One of `SIDES`, as a process of its own: `ours FOLDER`; prints what it measured as JSON."""
     side, folder = sys.argv[1], Path(sys.argv[2])
     place = folder.with_name(f"run-{side}")
     shutil.rmtree(place, ignore_errors=True)
     place.mkdir()
-    measured = {"floor": _floor, "ours": _ours}[side](folder, place)
+    measured = SIDES[side](folder, place)
     shutil.rmtree(place)
     print(json.dumps(measured))
 
