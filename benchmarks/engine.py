@@ -1,8 +1,9 @@
 """The engine beside a hand-written loop: the rules of `signals_ema_cross` over 1M candles, one core.
 
-Ours is `exchange.simulator.fold`, compiled, on whole numbers, with every guard, order and cost, given candles and
-signals. The floor is one numba loop on floats that finds the crosses and trades them, with nothing around it. Both are
-compiled before, run in turn, and judged by the processor time of their fastest round.
+Ours is `exchange.simulator.fold`, compiled, on whole numbers, with every guard, order and cost (spread, slippage by
+range and size, funding, margin), given candles with their mark, and signals. The floor is one numba loop on floats that
+finds the crosses and trades them, with nothing around it. Both are compiled before, run in turn, and judged by the
+processor time of their fastest round.
 """
 
 import time
@@ -15,7 +16,8 @@ from numpy.typing import NDArray
 from benchmarks.table import Row, against, alone
 from config.settings import load_settings
 from exchange.compiling import compiled
-from exchange.rows import Candle, Costs, Signal
+from exchange.funding import HOUR_US
+from exchange.rows import Candle, Costs, Funding, Signal
 from exchange.simulator import fold
 from trading.indicators.families import Candles
 from trading.indicators.needs import parse_need
@@ -42,6 +44,17 @@ RULES = Rules(
     max_daily_loss_ppm=1_000_000,
     max_drawdown_ppm=1_000_000,
     cooldown_us=0,
+    initial_ppm=20_000,
+    maintenance_ppm=10_000,
+    liquidation_buffer_ppm=50_000,
+)
+COSTS = Costs(
+    slippage_ppm=100,
+    latency_us=250_000,
+    spread_ppm=100,
+    range_ppm=10_000,
+    impact_ppm=5_000,
+    liquidation_fee_ppm=5_000,
 )
 
 Floats = NDArray[np.float64]
@@ -54,9 +67,12 @@ def measure() -> list[Row]:
     candles, signals = tables(prices)
     ours = compiled(fold, load_settings().paths.state / "numba")
     floor = numba.njit(hand_written)
-    rules, costs, account = np.array([RULES], np.int64), Costs(100, 250_000), opening(CASH_USD * E8)
+    rules, account = np.array([RULES], np.int64), opening(CASH_USD * E8)
+    hours = CANDLES * CANDLE_US // HOUR_US + 1
+    funding = Funding(np.full((1, hours), 10**8), 0)
+    costs = COSTS
     runs: tuple[Callable[[], object], Callable[[], object]] = (
-        lambda: ours(account, rules, costs, candles, signals),
+        lambda: ours(account, rules, costs, candles, signals, funding),
         lambda: floor(*prices),
     )
     seconds = [[processor_seconds(run) for run in runs] for _ in range(ROUNDS + 1)][1:]  # the first round compiles
@@ -93,7 +109,11 @@ def tables(prices: tuple[Floats, Floats, Floats, Floats]) -> tuple[Ints, Ints]:
     _, high, low, close = prices
     opened_at = np.arange(len(close), dtype=np.int64) * CANDLE_US
     candles = np.column_stack(
-        [np.zeros_like(opened_at), opened_at, opened_at + CANDLE_US, *(price.astype(np.int64) for price in prices)]
+        [
+            *(np.zeros_like(opened_at), opened_at, opened_at + CANDLE_US),
+            *(price.astype(np.int64) for price in (*prices, high, low, close)),
+            np.full_like(opened_at, 10**9),
+        ]
     )
     series = Candles(opened_at, high, low, close, np.ones_like(close), CANDLE_US)
     fast, slow, width = (values for need in NEEDS for values in calculate(parse_need(need), series).values())

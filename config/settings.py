@@ -22,6 +22,7 @@ StrategyName = Annotated[str, Field(pattern=r"^signals_[a-z0-9_]+$")]
 Objective = Literal["sharpe", "sortino", "return_percent", "profit_factor", "expectancy_r"]  # more is better
 Dataset = Literal["ohlc", "trades", "charts", "funding"]
 Positive = Annotated[Decimal, Field(gt=0, allow_inf_nan=False)]
+Percent = Annotated[Decimal, Field(ge=0, le=100)]
 NotNegative = Annotated[Decimal, Field(ge=0, allow_inf_nan=False)]
 Share = Annotated[float, Field(ge=0, le=1)]
 Threshold = Annotated[float, Field(gt=0, allow_inf_nan=False)]
@@ -120,7 +121,18 @@ class Instrument(Part):
     tick_usd: Positive
     lot_base: Positive
     maximum_lots: Annotated[int, Field(gt=0)]
+    initial_margin_percent: Percent
+    maintenance_margin_percent: Percent
     bucket: Annotated[str, Field(pattern=r"^[a-z0-9_-]*$")] = ""  # of instruments that move together; empty: none
+
+    @model_validator(mode="after")
+    def _held_for_less_than_entered(self) -> Self:
+        if self.maintenance_margin_percent > self.initial_margin_percent:
+            raise ValueError(
+                f"{self.futures}: maintenance_margin_percent = {self.maintenance_margin_percent} exceeds "
+                f"initial_margin_percent = {self.initial_margin_percent}: every entry would be liquidated at once"
+            )
+        return self
 
 
 class Venue(Part):
@@ -177,6 +189,13 @@ class Costs(Part):
     taker_fee_percent: NotNegative
     maker_fee_percent: Decimal
     slippage_bps: NotNegative
+    spread_bps: NotNegative
+    range_slippage_percent: Percent
+    impact_bps: Annotated[Decimal, Field(ge=0, le=10_000)]
+    max_participation_percent: Percent
+    liquidation_fee_percent: Percent
+    funding: Literal["historical", "assumed", "none"]
+    assumed_funding_percent: Annotated[Decimal, Field(ge=-1, le=1)]
     basis_bps: Decimal
     latency_ms: Annotated[int, Field(gt=0)]
 
@@ -201,6 +220,7 @@ class Risk(Part):
     max_losses_in_a_row: Annotated[int, Field(ge=0)]
     loss_pause_minutes: Annotated[int, Field(ge=0, le=525_600)]
     entry_limit_minutes: Annotated[int, Field(ge=0, le=525_600)]
+    liquidation_buffer_percent: Percent
 
     @model_validator(mode="after")
     def _consistent(self) -> Self:

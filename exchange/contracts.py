@@ -28,6 +28,8 @@ class Contract(NamedTuple):
     maximum_lots: int
     taker_fee_percent: Decimal
     maker_fee_percent: Decimal  # negative: a rebate
+    initial_margin_percent: Decimal = Decimal(0)  # of a position's value at entry; 0: none is asked for
+    maintenance_margin_percent: Decimal = Decimal(0)
     bucket: int = 0  # number of the bucket of instruments that move together, from 1 on; 0: in none
 
 
@@ -50,6 +52,7 @@ class Limits(NamedTuple):
     max_losses_in_a_row: int = 0  # then entries pause
     loss_pause_minutes: int = 0
     entry_limit_minutes: int = 0  # that an entry with a limit waits; 0: there are none
+    liquidation_buffer_percent: Decimal = Decimal(0)  # of equity, above the margin to hold, once a stop is hit
 
 
 def rules_for(contract: Contract, limits: Limits) -> Rules:
@@ -121,6 +124,9 @@ def rules_for(contract: Contract, limits: Limits) -> Rules:
         max_losses=limits.max_losses_in_a_row,
         loss_pause_us=limits.loss_pause_minutes * MINUTE_US,
         entry_life_us=limits.entry_limit_minutes * MINUTE_US,
+        initial_ppm=_ppm(contract.initial_margin_percent, f"{name}: initial_margin_percent"),
+        maintenance_ppm=_ppm(contract.maintenance_margin_percent, f"{name}: maintenance_margin_percent"),
+        liquidation_buffer_ppm=_ppm(limits.liquidation_buffer_percent, "liquidation_buffer_percent"),
         bucket_unit=BUCKET_BASE ** (contract.bucket - 1) if contract.bucket and limits.max_bucket_positions else 0,
     )
 

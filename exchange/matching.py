@@ -8,9 +8,12 @@ from trading.model import PPM, scaled
 
 
 @rule
-def market_price(side: int, price: int, slippage_ppm: int) -> int:
-    """What a market order trades at when the market stands at `price`: slipped, never below one tick."""
-    return max(1, price + side * slippage_ticks(price, slippage_ppm))
+def market_price(side: int, price: int, slippage_ppm: int, spread_ppm: int) -> int:
+    """What a market order trades at when the middle of the market is at `price`: half the spread away, and slipped.
+
+    Never below one tick.
+    """
+    return max(1, price + side * (half_spread_ticks(price, spread_ppm) + slippage_ticks(price, slippage_ppm)))
 
 
 @rule
@@ -41,6 +44,36 @@ def limit_passed(side: int, limit: int, high: int, low: int) -> bool:
 def slippage_ticks(price: int, slippage_ppm: int) -> int:
     """Slippage at `price`, rounded up to whole ticks."""
     return -scaled(-price, slippage_ppm, PPM)
+
+
+@rule
+def half_spread_ticks(price: int, spread_ppm: int) -> int:
+    """From the middle to the side that is taken, rounded up to whole ticks."""
+    return -scaled(-price, spread_ppm, 2 * PPM)
+
+
+@rule
+def total_slippage_ppm(fixed_ppm: int, by_range_ppm: int, by_size_ppm: int) -> int:
+    """What all parts of slippage come to, together at most all of the price."""
+    return min(fixed_ppm + by_range_ppm + by_size_ppm, PPM)
+
+
+@rule
+def range_slippage_ppm(high: int, low: int, range_ppm: int) -> int:
+    """Slippage of a lively market: a share of the candle's range, which is taken relative to its low."""
+    return (high - low) * range_ppm // low
+
+
+@rule
+def size_slippage_ppm(lots: int, volume_lots: int, impact_ppm: int) -> int:
+    """Slippage of an order's size: `impact_ppm` for all that the candle traded, in proportion below, no more above."""
+    return impact_ppm if lots >= volume_lots else scaled(impact_ppm, lots, volume_lots)
+
+
+@rule
+def tradeable_lots(lots: int, volume_lots: int, participation_ppm: int) -> int:
+    """What of an order the candle's volume lets trade: at most that share of it. 0 ppm: whatever is asked for."""
+    return lots if participation_ppm == 0 else min(lots, scaled(volume_lots, participation_ppm, PPM))
 
 
 @rule

@@ -15,8 +15,16 @@ What it assumes, in every mode:
   Inside its candle it fills on the way to the low (of a short: to the high), so what lies beyond its stop is met after
   it; a target only by the close. It is taken back at its instrument's first close that knows that a limit on losses
   has stopped entries.
-* Orders fill whole. Stops slip like market orders. Targets fill at their limit, after a gap past it too: whether the
-  better open was there for us, a candle does not say. All but limit entries pay the taker fee; there is no funding.
+* Stops slip like market orders, and both cross half the spread; slippage grows with the candle's range and with the
+  order's share of its volume. Targets fill at their limit, after a gap past it too: whether the better open was there
+  for us, a candle does not say. All but limit entries pay the taker fee.
+* Orders fill whole, but an entry takes at most so much of its candle's volume: the rest is called off. What must out
+  gets out, for its price.
+* Stops wait for the mark price, and trade where the trades were: not outside the candle. The close that equity is
+  valued at is the mark's.
+* Funding accrues at each hour's rate; it is paid before each fill, and at the first close since an hour has ended.
+* A position is liquidated inside a candle whose mark goes to where equity is below the maintenance margin, the other
+  instruments standing where they were: before the stop where that is further away.
 * Instruments that close together move together: first all opens, then what happens inside the candles, then all
   closes, each in the order of the instruments, then all signals, in the order of their scores.
 
@@ -29,15 +37,35 @@ from typing import NamedTuple
 
 import numpy as np
 
-from exchange.bars import AT_OPEN, CLOSED, fill_event, fill_row, next_role
+from exchange.bars import (
+    AT_OPEN,
+    CLOSED,
+    fill_event,
+    fill_row,
+    fillable_lots,
+    fills_at,
+    liquidated,
+    next_role,
+    order_of,
+)
 from exchange.book import NO_ORDER, NO_ORDERS, Book, Order, changed
+from exchange.funding import HOUR_US, owed_e8, rates_behind, with_rates
+from exchange.liquidation import liquidation_order
 from exchange.rows import (
+    NO_CANDLE,
+    NO_ENDING,
     NO_FILL,
+    NO_FUNDING,
+    NO_PAYMENT,
     NO_VERDICT,
     NOBODY,
     Candle,
     Costs,
+    Ending,
     Fill,
+    Funding,
+    Payment,
+    Rate,
     Rows,
     Signal,
     Table,
@@ -67,6 +95,7 @@ from trading.model import (
 )
 from trading.rules.accounting import roll_day
 from trading.rules.guards import refusal, stopped
+from trading.rules.sizing import lots_for
 from trading.step import step
 
 
@@ -81,6 +110,10 @@ class World(NamedTuple):
     taken: list[tuple[Event, Intents]]  # every event and its intents, if `journaling`
     journaling: bool
     equity: Table  # columns of `Valuation`, a row per close; long enough
+    funding: Funding
+    paid_until: list[int]  # by instrument: until when a position has paid for being held
+    payments: list[Payment]
+    endings: list[Ending]
 
 
 class Moment(NamedTuple):
@@ -89,18 +122,22 @@ class Moment(NamedTuple):
     taken: tuple[tuple[Event, Intents], ...]
     fills: tuple[Fill, ...]
     decisions: tuple[Verdict, ...]
+    payments: tuple[Payment, ...]
+    rates: tuple[Rate, ...]  # that the payments were made at
+    endings: tuple[Ending, ...]
     account: Account
 
 
 class Simulator:
     """The interpreted way: one close at a time, with all events and intents handed back for the journal."""
 
-    def __init__(self, rules: Sequence[Rules], costs: Costs, account: Account) -> None:
+    def __init__(self, rules: Sequence[Rules], costs: Costs, account: Account, funding: Funding = NO_FUNDING) -> None:
         count = len(rules)
         self.account = account
         self._costs = costs
+        valuations = np.empty((1, 2), np.int64)
         self._world = World(
-            list(rules), [FLAT] * count, [NO_ORDERS] * count, [], [], [], True, np.empty((1, 2), np.int64)
+            list(rules), [FLAT] * count, [NO_ORDERS] * count, [], [], [], True, valuations, funding, [0] * count, [], []
         )
 
     @property
@@ -109,33 +146,51 @@ class Simulator:
         return tuple(self._world.slots)
 
     def advance(
-        self, candles: Sequence[Candle], signals: Sequence[Signal] = (), commands: Sequence[Command] = ()
+        self,
+        candles: Sequence[Candle],
+        signals: Sequence[Signal] = (),
+        commands: Sequence[Command] = (),
+        rates: Sequence[Rate] = (),
     ) -> Moment:
         """Go on by the candles of one close, in the order of their instruments, and the signals known by then.
 
-        A person's `commands` are heard at the close, after its signals, by every instrument.
+        A person's `commands` are heard at the close, after its signals, by every instrument. `rates` stand in for those
+        that the simulator was made with: what was paid once stays what it was, whatever is told of it later.
         """
         closed_at = candles[0].closed_at
         assert all(candle.closed_at == closed_at for candle in candles), "candles of different closes"
         assert all(signal.known_at <= closed_at for signal in signals), "a signal that nobody can know yet"
+        if rates:
+            funding = with_rates(self._world.funding, rates, len(self._world.rules))
+            self._world = self._world._replace(funding=funding)
         world = self._world
         self.account, _ = advance(self.account, world, self._costs, candles, signals)
         for command in commands:
             self.account = obeyed(self.account, world, command, closed_at)
-        moment = Moment(tuple(world.taken), tuple(world.fills), tuple(world.decisions), self.account)
-        for done in (world.taken, world.fills, world.decisions):
+        moment = Moment(
+            tuple(world.taken),
+            tuple(world.fills),
+            tuple(world.decisions),
+            tuple(world.payments),
+            rates_behind(world.funding, world.payments),
+            tuple(world.endings),
+            self.account,
+        )
+        for done in (world.taken, world.fills, world.decisions, world.payments, world.endings):
             done.clear()
         return moment
 
 
 def fold(
-    account: Account, rules: Table, costs: Costs, candles: Table, signals: Table
-) -> tuple[Account, Table, Table, Table]:
+    account: Account, rules: Table, costs: Costs, candles: Table, signals: Table, funding: Funding
+) -> tuple[Account, Table, Table, Table, Table, Table]:
     """The compiled way: all candles (by close, then instrument) and all signals (by known, then instrument).
 
-    `rules` has a row per instrument. Returns the account at the end, and the tables of fills, decisions and
-    valuations. A position that the data ends on stays open in them.
+    `rules` has a row per instrument. Returns the account at the end, and the tables of fills, decisions, valuations,
+    payments and endings. A position that the data ends on stays open in them.
     """
+    assert candles.shape[1] == len(NO_CANDLE)  # machine code would read on in the next row
+    assert covers(funding, candles)
     count = len(rules)
     world = World(
         [rules_of(rules[k]) for k in range(count)],
@@ -146,16 +201,21 @@ def fold(
         [(NO_EVENT, NO_INTENTS) for _ in range(0)],
         False,
         np.empty((len(candles), 2), np.int64),
+        funding,
+        [0 for _ in range(count)],
+        [NO_PAYMENT for _ in range(0)],
+        [NO_ENDING for _ in range(0)],
     )
     account, closes = advance(account, world, costs, candles, signals)
-    fills = table_of(world.fills, len(NO_FILL))
-    return account, fills, table_of(world.decisions, len(NO_VERDICT)), world.equity[:closes]
+    fills, decisions = table_of(world.fills, len(NO_FILL)), table_of(world.decisions, len(NO_VERDICT))
+    payments, endings = table_of(world.payments, len(NO_PAYMENT)), table_of(world.endings, len(NO_ENDING))
+    return account, fills, decisions, world.equity[:closes], payments, endings
 
 
 @story
 def advance(account: Account, world: World, costs: Costs, candles: Rows, signals: Rows) -> tuple[Account, int]:
     """Live through `candles` and `signals`, both in order of time, close by close; the account, and how many closes."""
-    rules, slots, books, equity = world.rules, world.slots, world.books, world.equity
+    rules, slots, books, equity, paid_until = world.rules, world.slots, world.books, world.equity, world.paid_until
     candle_row, signal_row, closes, entering = 0, 0, 0, True
     while candle_row < len(candles):
         closed_at = candles[candle_row][2]
@@ -170,14 +230,9 @@ def advance(account: Account, world: World, costs: Costs, candles: Rows, signals
             for row in range(candle_row, candle_end):
                 candle = candle_of(candles[row])
                 k = candle.instrument
-                role = next_role(books[k], candle, stage)
-                while role != 0:
-                    book = books[k]
-                    event = fill_event(role, book[role], slots[k], candle, stage, costs, rules[k])
-                    slot = slots[k]
-                    account = take(account, world, event)
-                    world.fills.append(fill_row(event, slot, book, books[k], candle, rules[k]))
-                    role = next_role(books[k], candle, stage)
+                liquidation = liquidation_order(account, slots[k], candle, rules[k])
+                if next_role(books[k], candle, stage, liquidation) != 0:
+                    account = traded(account, world, costs, candle, stage)
         if resting and entering:
             account, entering = expired(account, world, closed_at)
 
@@ -186,6 +241,8 @@ def advance(account: Account, world: World, costs: Costs, candles: Rows, signals
             k = event.instrument
             if slots[k].phase == Phase.FLAT:
                 continue  # nothing is held and nothing is on its way: there is nothing to mark
+            if closed_at // HOUR_US > paid_until[k] // HOUR_US:
+                account = funded(account, world, k, closed_at)
             state, intents = step(State(account, slots[k]), event, rules[k])
             account, slots[k] = state.account, state.slot
             entry = books[k][Role.ENTRY.value]
@@ -206,6 +263,52 @@ def advance(account: Account, world: World, costs: Costs, candles: Rows, signals
     return account, closes
 
 
+@routine
+def traded(account: Account, world: World, costs: Costs, candle: Candle, stage: int) -> Account:
+    """Let trade what trades in this stage of a candle, one order after the other."""
+    k = candle.instrument
+    liquidation = liquidation_order(account, world.slots[k], candle, world.rules[k])
+    role = next_role(world.books[k], candle, stage, liquidation)
+    while role != 0:
+        book, rules = world.books[k], world.rules[k]
+        order = order_of(role, book, liquidation)
+        at = fills_at(order, candle, stage, costs)
+        account = funded(account, world, k, at)
+        slot = world.slots[k]
+        lots = fillable_lots(role, order, slot, candle, costs)
+        if lots >= rules.minimum_lots or role != Role.ENTRY:
+            event = fill_event(role, order, lots, candle, stage, costs, rules)
+            if role == Role.LIQUIDATION:
+                event = liquidated(event, account, slot, costs, rules)
+            account = take(account, world, event)
+            world.fills.append(fill_row(event, order, slot, book, world.books[k], candle, costs, rules))
+        else:
+            lots = 0
+        if role == Role.ENTRY and lots < order.lots:
+            rest = order._replace(lots=order.lots - lots)
+            account = take(account, world, cancelled_event(rest, k, at, Decision.THIN.value))
+        liquidation = liquidation_order(account, world.slots[k], candle, rules)
+        role = next_role(world.books[k], candle, stage, liquidation)
+    return account
+
+
+@routine
+def funded(account: Account, world: World, instrument: int, at: int) -> Account:
+    """Pay for what has been held since it was paid for last."""
+    since, slot = world.paid_until[instrument], world.slots[instrument]
+    world.paid_until[instrument] = at
+    if slot.lots == 0 or world.funding.rates.shape[1] == 0:
+        return account
+    owed = owed_e8(world.funding, instrument, slot, since, at)
+    if owed == 0:
+        return account
+    world.payments.append(Payment(at, since, instrument, slot.signal_at, owed))
+    event = NO_EVENT._replace(
+        kind=EventKind.FUNDING, at=at, instrument=instrument, amount_e8=owed, signal_at=slot.signal_at
+    )
+    return take(account, world, event)
+
+
 @story
 def decided(account: Account, world: World, signals: Rows, first: int, end: int, candle: Candle) -> Account:
     """Answer the signals of one close, the best first: where there is no room for all, it is theirs.
@@ -221,8 +324,7 @@ def decided(account: Account, world: World, signals: Rows, first: int, end: int,
         answer = world.slots[k].decision
         outbid = last_entered != NOBODY and is_no_room(answer) and fits(State(before, slot), event, world.rules[k])
         lost_to = last_entered if outbid else NOBODY
-        expires_at = world.books[k][Role.ENTRY.value].expires_at if answer == Decision.ENTERED else 0
-        world.decisions.append(Verdict(candle.closed_at, k, event.signal_at, event.side, answer, lost_to, expires_at))
+        world.decisions.append(Verdict(candle.closed_at, k, event.signal_at, event.side, answer, lost_to))
         last_entered = k if answer == Decision.ENTERED else last_entered
     return account
 
@@ -264,7 +366,8 @@ def is_no_room(decision: int) -> bool:
 @routine
 def fits(state: State, event: Event, rules: Rules) -> bool:
     """Whether a signal would be taken in this state."""
-    return refusal(roll_day(state, event), event, rules) == 0
+    state = roll_day(state, event)
+    return refusal(state, event, lots_for(state, event, rules), rules) == 0
 
 
 @routine
@@ -293,6 +396,16 @@ def obeyed(account: Account, world: World, command: Command, at: int) -> Account
 
 
 @rule
+def covers(funding: Funding, candles: Table) -> bool:
+    """Whether there is a rate for every hour of the candles, or no rate at all."""
+    hours = funding.rates.shape[1]
+    if hours == 0 or len(candles) == 0:
+        return True
+    first, last = candles[0, 1] // HOUR_US, (candles[-1, 2] - 1) // HOUR_US
+    return bool(funding.first_hour <= first and last < funding.first_hour + hours)
+
+
+@rule
 def cancelled_event(entry: Order, instrument: int, at: int, reason: int) -> Event:
     """The end of an entry that has not filled."""
     return NO_EVENT._replace(
@@ -313,6 +426,8 @@ def take(account: Account, world: World, event: Event) -> Account:
     state, intents = step(State(account, world.slots[k]), event, world.rules[k])
     world.slots[k] = state.slot
     world.books[k] = changed(world.books[k], event, intents)
+    if event.kind == EventKind.CANCELLED:
+        world.endings.append(Ending(event.at, k, event.signal_at, event.reason))
     if world.journaling:
         world.taken.append((event, intents))
     return state.account
@@ -320,9 +435,9 @@ def take(account: Account, world: World, event: Event) -> Account:
 
 @rule
 def candle_event(candle: Candle) -> Event:
-    """The candle as the rules see it."""
+    """The candle as the rules see it: positions are valued at the mark."""
     return NO_EVENT._replace(
-        kind=EventKind.CANDLE, at=candle.closed_at, instrument=candle.instrument, price=candle.close
+        kind=EventKind.CANDLE, at=candle.closed_at, instrument=candle.instrument, price=candle.mark_close
     )
 
 

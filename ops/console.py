@@ -40,7 +40,9 @@ def metric_rows(metrics: Metrics) -> Rows:
         ("mean result", f"{_number(metrics.expectancy_r)} R"),
         ("time in the market", _percent(metrics.exposure_percent)),
         ("fees", f"{metrics.fees_usd:,.2f} USD"),
+        ("spread", f"{metrics.spread_usd:,.2f} USD"),
         ("slippage", f"{metrics.slippage_usd:,.2f} USD"),
+        ("funding", f"{metrics.funding_usd:,.2f} USD"),
     )
 
 

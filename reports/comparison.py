@@ -57,7 +57,9 @@ FIGURES: tuple[Figure, ...] = (
     ("Exposure", "exposure_percent", wording.percent, 0),
     ("Turnover a year", "turnover", wording.usd, 0),
     ("Fees, USD", "fees_usd", wording.usd, -1),
+    ("Spread, USD", "spread_usd", wording.usd, -1),
     ("Slippage, USD", "slippage_usd", wording.usd, -1),
+    ("Funding, USD", "funding_usd", wording.usd, -1),
 )
 
 

@@ -77,7 +77,7 @@ def _trades(trades: pl.DataFrame) -> Mapping[str, Any]:
     times = ("signal_at", "entered_at", "exited_at")
     figures = (
         "trade_no", "quantity_base", "entry_price", "stop_price", "target_price", "exit_price",
-        "gross_pnl_usd", "fees_usd", "slippage_usd", "net_pnl_usd", "r_multiple",
+        "gross_pnl_usd", "fees_usd", "spread_usd", "slippage_usd", "funding_usd", "net_pnl_usd", "r_multiple",
         "mae_usd", "mfe_usd", "mae_r", "mfe_r",
     )  # fmt: skip
     texts = ("instrument", "side", "exit_reason", "ambiguous")

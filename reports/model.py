@@ -39,13 +39,15 @@ TRADE_SCHEMA = pl.Schema({
     "gross_pnl_usd": NUMBER,
     "fees_usd": NUMBER,
     "slippage_usd": NUMBER,
-    "net_pnl_usd": NUMBER,  # after fees and slippage
+    "net_pnl_usd": NUMBER,  # after all costs
     "r_multiple": NUMBER,
     "ambiguous": pl.Boolean(),  # the candle of its stop leaves open what came first
     "mae_usd": NUMBER,  # how far the market went against it, while it was open; never negative
     "mfe_usd": NUMBER,  # and for it
     "mae_r": NUMBER,
     "mfe_r": NUMBER,
+    "spread_usd": NUMBER,
+    "funding_usd": NUMBER,  # paid; less than 0: received
 })  # fmt: skip
 
 ZONE_SCHEMA = pl.Schema({
@@ -115,4 +117,6 @@ def trade_columns(trades: pl.DataFrame) -> TradeColumns:
         slippage_usd=trades["slippage_usd"].to_numpy(),
         r_multiple=trades["r_multiple"].to_numpy(),  # polars hands out null as NaN
         traded_usd=(trades["quantity_base"] * (trades["entry_price"] + trades["exit_price"])).to_numpy(),
+        spread_usd=trades["spread_usd"].to_numpy(),
+        funding_usd=trades["funding_usd"].to_numpy(),
     )

@@ -54,7 +54,7 @@ def summary_markdown(view: BacktestView, png: bytes) -> str:
         ("Win rate", wording.percent(metrics.win_rate_percent, 1)),
         ("Profit factor", wording.usd(metrics.profit_factor)),
         ("Expectancy", _sure(wording.risk_multiple(metrics.expectancy_r), wording.between(sure.expectancy_r, 2, " R"))),
-        ("Fees and slippage, USD", wording.usd(metrics.fees_usd + metrics.slippage_usd)),
+        ("Costs, USD", wording.usd(metrics.costs_usd)),
     )
     return "\n".join((
         f"# {plain(view.title)}",

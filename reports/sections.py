@@ -49,7 +49,7 @@ def tiles(view: BacktestView) -> str:
         ("Trades", f"{metrics.trades:,}", None, f"held {wording.duration(metrics.average_holding_us)} on average"),
         ("Exposure", wording.percent(metrics.exposure_percent, 1), None, "of the time in a position"),
         ("Turnover", _times(metrics.turnover), None, "the average equity traded a year, both sides"),
-        ("Costs", wording.usd(metrics.fees_usd + metrics.slippage_usd, 0), None,
+        ("Costs", wording.usd(metrics.costs_usd, 0), None,
          f"USD, of which fees {wording.usd(metrics.fees_usd, 0)}"),
         ("Excursions", _excursions(view), None, "R, mean of the worst and of the best moments"),
     )  # fmt: skip
@@ -101,14 +101,18 @@ def monthly_table(view: BacktestView) -> str:
 def costs(view: BacktestView) -> str:
     """From the result before costs to the result after them, one bar each."""
     metrics = view.metrics
-    before = metrics.net_profit_usd + metrics.fees_usd + metrics.slippage_usd
-    after_fees = before - metrics.fees_usd
-    steps = (
-        ("Before costs", 0.0, before, before),
-        ("Fees", before, after_fees, -metrics.fees_usd),
-        ("Slippage", after_fees, metrics.net_profit_usd, -metrics.slippage_usd),
-        ("Net", 0.0, metrics.net_profit_usd, metrics.net_profit_usd),
+    paid = (
+        ("Fees", metrics.fees_usd),
+        ("Spread", metrics.spread_usd),
+        ("Slippage", metrics.slippage_usd),
+        ("Funding", metrics.funding_usd),
     )
+    left = metrics.net_profit_usd + metrics.costs_usd
+    steps = [("Before costs", 0.0, left, left)]
+    for name, amount in paid:
+        steps.append((name, left, left - amount, -amount))
+        left -= amount
+    steps.append(("Net", 0.0, metrics.net_profit_usd, metrics.net_profit_usd))
     lowest = min(0.0, *(min(begin, end) for _, begin, end, _ in steps))
     width = max(0.0, *(max(begin, end) for _, begin, end, _ in steps)) - lowest
     return "".join(_cost_row(name, begin, end, value, lowest, width) for name, begin, end, value in steps)

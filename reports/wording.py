@@ -129,12 +129,14 @@ def _trades_sentence(metrics: Metrics) -> str:
 
 
 def _costs_sentence(metrics: Metrics) -> str:
-    costs = metrics.fees_usd + metrics.slippage_usd
+    costs = metrics.costs_usd
     before = metrics.net_profit_usd + costs
-    if costs <= 0:
+    if costs <= 0 and not metrics.funding_usd:
         return "No costs were charged: real trading has them."
+    if costs <= 0:
+        return f"Funding brought {usd(-metrics.funding_usd)} USD, more than all costs together."
     word = "lost" if before < 0 else "made"
-    return f"Fees and slippage took {usd(costs)} USD; before them it {word} {usd(abs(before))} USD."
+    return f"Costs took {usd(costs)} USD; before them it {word} {usd(abs(before))} USD."
 
 
 def _holding_sentence(view: BacktestView) -> str:

@@ -15,15 +15,15 @@ import polars as pl
 
 from config.settings import ROOT, Settings
 from exchange.compiling import compiled, machine_code_in
-from exchange.rows import Candle, Fill, Verdict
+from exchange.rows import Candle, Ending, Fill, Payment, Verdict
 from exchange.simulator import fold
 from reports.backtest import write_report
 from reports.model import CANDLE_SCHEMA, BacktestView, intervals_of, metrics_of
 from tasks.market import History, IntTable, candles_of, load_history
 from tasks.provenance import code_version, engine_hash, settings_hash, table_hash, text_hash
 from tasks.publication import publish_what_passed
-from tasks.research.assumptions import assumptions, doubts
-from tasks.results import decision_rows, equity_rows, fill_rows, settled, trade_rows, zone_rows
+from tasks.research.assumptions import assumptions, doubts, prices_and_funding
+from tasks.results import decision_rows, equity_rows, fill_rows, payment_rows, settled, trade_rows, zone_rows
 from trading.errors import SetupFailed
 from trading.ledger import LastPrice, trades_of
 from trading.metrics.excursions import Ranges, excursions_of
@@ -93,6 +93,7 @@ class Run(NamedTuple):
 
     trades: pl.DataFrame  # reports.model.TRADE_SCHEMA
     fills: IntTable  # columns of `Fill`: rows of them are made for who stores them
+    payments: IntTable  # columns of `Payment`, likewise
     equity: pl.DataFrame  # reports.model.EQUITY_SCHEMA
     decisions: pl.DataFrame  # tasks.results.DECISION_SCHEMA
     engine_seconds: float
@@ -149,20 +150,22 @@ def simulated(history: History, settings: Settings) -> Run:
     market = history.market
     engine = _engine(machine_code_in(settings.paths.state))
     began = time.perf_counter()
-    _, fill_table, decisions, equity = engine(
-        market.account, np.array(market.rules), market.costs, market.candles, market.signals
+    _, fill_table, decisions, equity, payment_table, endings = engine(
+        market.account, np.array(market.rules), market.costs, market.candles, market.signals, market.funding
     )
     engine_seconds = time.perf_counter() - began
     last = [_last_price(history, number) for number in range(len(history.instruments))]
     fills = [Fill(*row) for row in fill_table.tolist()]
     units = [rules.unit_e8 for rules in market.rules]
-    trades = trades_of(fills, last, units)
+    payments = [Payment(*row) for row in payment_table.tolist()]
+    trades = trades_of(fills, last, units, payments)
     excursions = excursions_of(trades, [_ranges(history, number) for number in range(len(units))], units)
-    verdicts = settled((Verdict(*row) for row in decisions.tolist()), fills, last_close_at=int(equity[-1, 0]))
+    verdicts = settled((Verdict(*row) for row in decisions.tolist()), fills, (Ending(*row) for row in endings.tolist()))
     specs = [settings.instruments[name] for name in history.instruments]
     return Run(
         trades=trade_rows(trades, excursions, history.instruments, specs),
         fills=fill_table,
+        payments=payment_table,
         equity=equity_rows(equity, market.account.cash_e8 / E8),
         decisions=decision_rows(verdicts, history.instruments),
         engine_seconds=engine_seconds,
@@ -188,7 +191,7 @@ def _last_price(history: History, number: int) -> LastPrice:
     if not len(own):
         return LastPrice(0, 0)
     last = Candle(*own[-1].tolist())
-    return LastPrice(last.closed_at, last.close)
+    return LastPrice(last.closed_at, last.mark_close or last.close)
 
 
 def _ranges(history: History, number: int) -> Ranges:
@@ -199,7 +202,7 @@ def _ranges(history: History, number: int) -> Ranges:
 def _view(settings: Settings, request: Request, strategy: Strategy, history: History, run: Run) -> BacktestView:
     hashes = {
         "strategy": strategy.hash,
-        "data": table_hash([history.market.candles, history.market.signals]),
+        "data": table_hash([history.market.candles, history.market.signals, history.market.funding.rates]),
         "configuration": text_hash(settings_hash(settings), ",".join(history.instruments), history.timeframe),
         "engine": engine_hash(),
     }
@@ -219,6 +222,7 @@ def _view(settings: Settings, request: Request, strategy: Strategy, history: His
         data_sources=_data_sources(history),
         assumptions=(
             *doubts(history, run.decisions),
+            *prices_and_funding(settings, history, run.payments),
             *assumptions(settings, history.market.rules[0].max_entry_delay_us),
         ),
         configuration=_configuration(settings, strategy, history),
@@ -287,7 +291,9 @@ def _stored(settings: Settings, history: History, run: Run, view: BacktestView) 
     """Whether the run is new, and whether it can be queried already."""
     specs = [settings.instruments[name] for name in history.instruments]
     fills = fill_rows(run.fills, run.trades, history.instruments, specs)
-    rows = RunRows(view.run_id, _summary_row(history, run, view), run.trades, fills, run.equity, run.decisions)
+    payments = payment_rows(run.payments, run.trades, history.instruments)
+    summary = _summary_row(history, run, view)
+    rows = RunRows(view.run_id, summary, run.trades, fills, payments, run.equity, run.decisions)
     with unit_of_work(settings.paths.build, **settings.warehouse.model_dump()) as connection:
         is_new = store_run(connection, rows)
     # What was stored before was published then, or waits for the build as a new run would.
@@ -301,7 +307,7 @@ def _summary_row(history: History, run: Run, view: BacktestView) -> dict[str, ob
         "trades", "final_equity_usd", "net_profit_usd", "return_percent", "max_drawdown_percent", "sharpe",
         "win_rate_percent", "profit_factor", "fees_usd", "slippage_usd", "cagr_percent", "volatility_percent",
         "sortino", "calmar", "expectancy_usd", "expectancy_r", "average_win_usd", "average_loss_usd",
-        "exposure_percent", "turnover",
+        "exposure_percent", "turnover", "spread_usd", "funding_usd",
     )  # fmt: skip
     held_us = view.metrics.average_holding_us
     intervals = view.intervals._asdict().items()

@@ -1,7 +1,7 @@
 """The published candles and a strategy's signals, as the whole numbers that simulator and session trade on."""
 
 from collections.abc import Sequence
-from datetime import datetime
+from datetime import datetime, timedelta
 from decimal import Decimal
 from typing import NamedTuple
 
@@ -9,11 +9,14 @@ import numpy as np
 import polars as pl
 from numpy.typing import NDArray
 
+from config.settings import Costs as CostSettings
 from config.settings import Instrument, Settings
 from exchange.contracts import MINUTE_US, Contract, Limits, account_for, rules_for
-from exchange.rows import Candle, Costs, Signal
+from exchange.rows import NO_FUNDING, Candle, Costs, Funding, Signal
+from tasks.futures.perpetuals import NO_CHARTS, Rates, candle_columns, hourly_rates
 from trading.errors import InputUnusable
 from trading.model import PPM, Account, Rules
+from warehouse.reference.perpetuals import read_charts, read_funding
 from warehouse.replay import TIMEFRAMES, Span, read_candles
 from warehouse.schema import TIMEFRAME_US
 from warehouse.strategies.loading import Strategy
@@ -22,8 +25,7 @@ from warehouse.strategies.zones import NO_ZONES, zones_behind
 
 IntTable = NDArray[np.int64]
 
-PRICE_SCALE = 10**10  # of the warehouse's DECIMAL(28, 10)
-PRICES = ("open", "high", "low", "close")
+HOUR, DAY = timedelta(hours=1), timedelta(days=1)
 DISTANCES = tuple(name for name in Signal._fields if name.endswith("_distance"))
 
 
@@ -35,6 +37,7 @@ class Market(NamedTuple):
     rules: tuple[Rules, ...]  # by instrument
     costs: Costs
     account: Account
+    funding: Funding = NO_FUNDING  # covers the candles, or has no rates
 
 
 class History(NamedTuple):
@@ -48,6 +51,8 @@ class History(NamedTuple):
     last_candle_at: datetime  # opened
     zones: pl.DataFrame  # that signals came back to (columns of `warehouse.strategies.zones`); none if not asked for
     beside: pl.DataFrame  # candles of other timeframes that the strategy may read; none if not asked for
+    rates: Rates  # of all that was read, though it be more than the market's candles
+    charted: int  # candles whose prices are the perpetual's own
 
 
 class Traded(NamedTuple):
@@ -57,7 +62,9 @@ class Traded(NamedTuple):
     timeframe: str
     last: datetime | None  # latest close that was asked for
     candles: pl.DataFrame  # columns of `marts.candles`
-    table: IntTable  # the same as columns of `Candle`
+    table: IntTable  # of the perpetuals, in the columns of `Candle`
+    rates: Rates
+    charted: int  # candles whose prices are the perpetual's own
 
 
 def load_history(
@@ -70,12 +77,14 @@ def load_history(
     last: datetime | None = None,
     with_zones: bool = False,
     with_beside: bool = False,
+    own_prices: bool = True,
 ) -> History:
     """Published candles that lie between `first` and `last`, and the signals that could be acted on among them.
 
     All are of one publication, whatever is published meanwhile: also, `with_zones`, the zones of a strategy that reads
-    them, and, `with_beside`, the candles of other timeframes, unless its text keeps timeframes apart. What is left out
-    comes from the settings; without bounds it is all of history.
+    them, and, `with_beside`, the candles of other timeframes, unless its text keeps timeframes apart. Without
+    `own_prices` the perpetuals trade at spot and the basis throughout. What is left out comes from the settings;
+    without bounds it is all of history.
 
     Raises:
         SetupFailed: nothing is published.
@@ -84,7 +93,7 @@ def load_history(
         CheckFailed: the strategy gives signals that can't be traded.
     """
     with publication(settings.paths.published) as connection:
-        traded = read_traded(settings, connection, instruments, timeframe, first, last)
+        traded = read_traded(settings, connection, instruments, timeframe, first, last, own_prices=own_prices)
         history = history_of(settings, connection, strategy, traded, with_zones=with_zones)
         if not with_beside or strategy.reads_one_timeframe:
             return history
@@ -99,6 +108,8 @@ def read_traded(
     timeframe: str | None,
     first: datetime | None,
     last: datetime | None,
+    *,
+    own_prices: bool = True,
 ) -> Traded:
     """The candles of a `publication` that `load_history` would read.
 
@@ -113,7 +124,13 @@ def read_traded(
         raise InputUnusable(
             f"There are no published {frame} candles of {', '.join(names)}{_span(first, last)}: nothing to trade on."
         )
-    return Traded(names, frame, last, candles, candle_table(candles, names, specs, settings.costs.basis_bps))
+    contracts = [spec.futures for spec in specs]
+    opened_first, opened_last = _bounds(candles)
+    charts = read_charts(connection, contracts, frame, opened_first, opened_last) if own_prices else NO_CHARTS
+    table = _table(candle_columns(candles, charts, names, specs, _ppm(settings.costs.basis_bps)), Candle._fields)
+    told = read_funding(connection, contracts, opened_first - HOUR, opened_last + DAY)
+    rates = hourly_rates(told, table, specs, settings.costs)
+    return Traded(names, frame, last, candles, table, rates, len(charts))
 
 
 def history_of(
@@ -137,18 +154,19 @@ def history_of(
     if (proposals["entry_distance"] > 0).any():
         _refuse_limits_that_never_fill(settings, strategy, frame)
     zones = zones_behind(connection, proposals, frame) if with_zones and strategy.reads_smc else NO_ZONES
-    first_candle_at, last_candle_at = traded.candles["opened_at"].min(), traded.candles["opened_at"].max()
-    assert isinstance(first_candle_at, datetime)
-    assert isinstance(last_candle_at, datetime)
+    first_candle_at, last_candle_at = _bounds(traded.candles)
     market = Market(
         candles=traded.table,
         signals=signal_table(proposals, names, specs, settings.costs.basis_bps, first_candle_at),
         rules=tuple(rules_of(settings, name, spec) for name, spec in zip(names, specs, strict=True)),
-        costs=Costs(_ppm(settings.costs.slippage_bps), settings.costs.latency_ms * 1_000),
+        costs=costs_of(settings.costs),
         account=account_for(settings.risk.starting_cash_usd),
+        funding=traded.rates.funding,
     )
-    beside = traded.candles.clear()
-    return History(market, names, frame, traded.candles, first_candle_at, last_candle_at, zones, beside)
+    beside, charted = traded.candles.clear(), traded.charted
+    return History(
+        market, names, frame, traded.candles, first_candle_at, last_candle_at, zones, beside, traded.rates, charted
+    )
 
 
 def within(history: History, first: datetime, last: datetime) -> History | None:
@@ -159,9 +177,7 @@ def within(history: History, first: datetime, last: datetime) -> History | None:
     candles = history.candles.filter(pl.col("opened_at") >= first, pl.col("closed_at") <= last)
     if candles.is_empty():
         return None
-    first_candle_at, last_candle_at = candles["opened_at"].min(), candles["opened_at"].max()
-    assert isinstance(first_candle_at, datetime)
-    assert isinstance(last_candle_at, datetime)
+    first_candle_at, last_candle_at = _bounds(candles)
     first_us, last_us = (round(moment.timestamp() * 1e6) for moment in (first_candle_at, last))
     table, signals = history.market.candles, history.market.signals
     opened, closed = (table[:, Candle._fields.index(name)] for name in ("opened_at", "closed_at"))
@@ -180,31 +196,6 @@ def candles_of(history: History, number: int) -> IntTable:
     candles = history.market.candles
     own: IntTable = candles[candles[:, Candle._fields.index("instrument")] == number]
     return own
-
-
-def candle_table(
-    candles: pl.DataFrame, names: Sequence[str], specs: Sequence[Instrument], basis_bps: Decimal
-) -> IntTable:
-    """Spot candles as candles of the perpetual: the basis added, prices to the nearest tick, exact until then.
-
-    Raises InputUnusable: a price is below one tick of its perpetual.
-    """
-    factor = PPM + _ppm(basis_bps)
-    tick = _by_instrument(names, [int(spec.tick_usd * PRICE_SCALE) for spec in specs], pl.Int128)
-    ticks = [
-        ((pl.col(price).cast(pl.Decimal(28, 10)).to_physical() * (2 * factor) + tick * PPM) // (tick * (2 * PPM)))
-        .cast(pl.Int64)
-        .alias(price)
-        for price in PRICES
-    ]
-    table = candles.select(_number_of(names), _us("opened_at"), _us("closed_at"), *ticks)
-    too_low = table.filter(pl.col("low") < 1)
-    if len(too_low):
-        raise InputUnusable(
-            f"{len(too_low)} candles of {names[too_low['instrument'][0]]} trade below one tick of the perpetual "
-            "that settings.instruments names for it."
-        )
-    return _table(table.sort("closed_at", "instrument"), Candle._fields)
 
 
 def signal_table(
@@ -250,8 +241,31 @@ def rules_of(settings: Settings, name: str, spec: Instrument) -> Rules:
         taker_fee_percent=costs.taker_fee_percent,
         maker_fee_percent=costs.maker_fee_percent,
         bucket=_bucket_number(settings, spec.bucket),
+        initial_margin_percent=spec.initial_margin_percent,
+        maintenance_margin_percent=spec.maintenance_margin_percent,
     )
     return rules_for(contract, Limits(**settings.risk.model_dump(exclude={"starting_cash_usd"})))
+
+
+def costs_of(costs: CostSettings) -> Costs:
+    """What the simulated market adds to the fees, in the core's units."""
+    return Costs(
+        slippage_ppm=_ppm(costs.slippage_bps),
+        latency_us=costs.latency_ms * 1_000,
+        spread_ppm=_ppm(costs.spread_bps),
+        range_ppm=_ppm(costs.range_slippage_percent * 100),
+        impact_ppm=_ppm(costs.impact_bps),
+        participation_ppm=_ppm(costs.max_participation_percent * 100),
+        liquidation_fee_ppm=_ppm(costs.liquidation_fee_percent * 100),
+    )
+
+
+def _bounds(candles: pl.DataFrame) -> tuple[datetime, datetime]:
+    """The first and the last open."""
+    first, last = candles["opened_at"].min(), candles["opened_at"].max()
+    assert isinstance(first, datetime)
+    assert isinstance(last, datetime)
+    return first, last
 
 
 def _specs(settings: Settings, names: Sequence[str]) -> list[Instrument]:

@@ -1,13 +1,13 @@
 """What one close of the candles becomes in the journal, and back. Pure: rows in, rows out.
 
-Candles and signals are inputs; fills, intents, decisions and the account are what follows from them. All are rows, so a
-journal can be replayed without any other source, and what follows can be compared row by row.
+Candles, signals and rates of funding are inputs; fills, intents, decisions and the account are what follows from them.
+All are rows, so a journal can be replayed without any other source, and what follows can be compared row by row.
 """
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any, NamedTuple
 
-from exchange.rows import NOBODY, Candle, Fill, Signal, Verdict
+from exchange.rows import NOBODY, Candle, Fill, Rate, Signal, Verdict
 from exchange.simulator import Moment
 from ops.journal import Entry, Kind, Row, canonical
 from trading.errors import TradingHalted
@@ -16,7 +16,10 @@ from trading.model import Decision, Event, EventKind, Intent, IntentKind, Role, 
 REPLAYED = (Kind.EVENT, Kind.INTENT, Kind.DECISION, Kind.SNAPSHOT)  # a close's rows; the snapshot is its last
 
 # Fields that versions before did not know. While they are 0, a journal of then replays to the same rows.
-ADDED = {"entry_distance", "long_buckets", "short_buckets", "paused_until"}
+ADDED = {
+    "entry_distance", "long_buckets", "short_buckets", "paused_until", "initial_e8", "maintenance_e8",
+    "spread_e8", *Candle._field_defaults,
+}  # fmt: skip
 
 
 class Identity(NamedTuple):
@@ -32,14 +35,17 @@ class RecordedClose(NamedTuple):
 
     candles: tuple[Candle, ...]
     signals: tuple[Signal, ...]
+    rates: tuple[Rate, ...]
     rows: tuple[Row, ...]
 
 
 def entries_of(
     candles: Sequence[Candle], signals: Sequence[Signal], moment: Moment, identity: Identity
 ) -> tuple[Entry, ...]:
-    """The rows of one close: its candles, then each event with its intents and decision, then the account."""
+    """The rows of one close: its candles, and the rates that were paid; then each event with its intents and decision;
+    then the account."""
     entries = [_candle_entry(candle, identity) for candle in candles]
+    entries += [_rate_entry(rate, candles[0].closed_at, identity) for rate in moment.rates]
     assert len(signals) == len(moment.decisions), "a signal without an answer"
     fills, verdicts = iter(moment.fills), iter(moment.decisions)
     told = {(signal.instrument, signal.signal_at): signal for signal in signals}
@@ -107,8 +113,14 @@ def _as_it_would_have_been(entry: Entry, row: Row) -> Entry:
 
 def _candle_entry(candle: Candle, identity: Identity) -> Entry:
     name = identity.instruments[candle.instrument]
-    payload = {"event": "candle", **_without(candle._asdict(), "instrument")}
+    payload = {"event": "candle", **_as_ever(_without(candle._asdict(), "instrument"))}
     return Entry(Kind.EVENT, candle.closed_at, name, f"candle:{name}:{candle.closed_at}", payload)
+
+
+def _rate_entry(rate: Rate, at: int, identity: Identity) -> Entry:
+    name = identity.instruments[rate.instrument]
+    payload = {"event": "rate", **_without(rate._asdict(), "instrument")}
+    return Entry(Kind.EVENT, at, name, f"rate:{name}:{rate.hour}:{at}", payload)
 
 
 def _signal_entry(signal: Signal, at: int, identity: Identity) -> Entry:
@@ -123,7 +135,7 @@ def _fill_entry(fill: Fill, identity: Identity) -> Entry:
     payload = {
         "event": "fill",
         "order": order,
-        **_without(fill._asdict(), "instrument", "at", "role"),
+        **_as_ever(_without(fill._asdict(), "instrument", "at", "role")),
         "role": _word(Role(fill.role)),
     }
     return Entry(Kind.EVENT, fill.at, name, f"fill:{order}:{fill.at}", payload)
@@ -174,7 +186,7 @@ def _snapshot_entry(at: int, moment: Moment) -> Entry:
 
 
 def _recorded_close(rows: Sequence[Row], number: dict[str, int]) -> RecordedClose:
-    candles, signals = [], []
+    candles, signals, rates = [], [], []
     for row in rows:
         values = row.values
         event = values.pop("event", None)
@@ -182,7 +194,9 @@ def _recorded_close(rows: Sequence[Row], number: dict[str, int]) -> RecordedClos
             candles.append(Candle(instrument=number[row.instrument], **values))
         elif event == "signal":
             signals.append(Signal(instrument=number[row.instrument], **values))
-    return RecordedClose(tuple(candles), tuple(signals), tuple(rows))
+        elif event == "rate":
+            rates.append(Rate(instrument=number[row.instrument], **values))
+    return RecordedClose(tuple(candles), tuple(signals), tuple(rates), tuple(rows))
 
 
 def _as_ever(values: dict[str, int]) -> dict[str, int]:

@@ -6,7 +6,7 @@ from decimal import Decimal
 import polars as pl
 
 from config.settings import Instrument
-from exchange.rows import NOBODY, Fill, Verdict
+from exchange.rows import NOBODY, Ending, Fill, Payment, Verdict
 from reports.model import EQUITY_SCHEMA, MOMENT, TEXT, TRADE_SCHEMA, ZONE_SCHEMA
 from tasks.market import IntTable
 from trading.ledger import Trade
@@ -29,6 +29,14 @@ FILL_SCHEMA = pl.Schema({
     "fee_usd": pl.Decimal(18, 8),
     "slippage_usd": pl.Decimal(18, 8),  # inside the price already
     "ambiguous": pl.Boolean(),
+    "spread_usd": pl.Decimal(18, 8),
+})  # fmt: skip
+PAYMENT_SCHEMA = pl.Schema({
+    "trade_no": pl.Int64(),
+    "instrument": TEXT,
+    "since": MOMENT,
+    "paid_at": MOMENT,
+    "amount_usd": pl.Decimal(18, 8),  # less than 0: received
 })  # fmt: skip
 DECISION_SCHEMA = pl.Schema({"at": MOMENT, "instrument": TEXT, "side": TEXT, "decision": TEXT, "lost_to": TEXT})
 
@@ -67,11 +75,25 @@ def fill_rows(fills: IntTable, trades: pl.DataFrame, names: Sequence[str], specs
         notional_usd=quantity * price,
         fee_usd=_in_usd("fee_e8"),
         slippage_usd=_in_usd("slippage_e8"),
+        spread_usd=_in_usd("spread_e8"),
         filled_at=pl.col("at"),
         ambiguous=pl.col("ambiguous") != 0,
     )
     rows = exact.join(own, on=["instrument", "signal_at"], how="left").sort("fill_no")
     return rows.select(FILL_SCHEMA.names()).cast(FILL_SCHEMA)
+
+
+def payment_rows(payments: IntTable, trades: pl.DataFrame, names: Sequence[str]) -> pl.DataFrame:
+    """Funding (columns of `Payment`) in the columns of `PAYMENT_SCHEMA`, exact, in the order in which it was paid."""
+    table = pl.DataFrame(payments, schema=dict.fromkeys(Payment._fields, pl.Int64), orient="row")
+    own = trades.select("trade_no", "instrument", pl.col("signal_at").dt.epoch("us"))
+    exact = table.with_columns(
+        instrument=pl.col("instrument").replace_strict(range(len(names)), names, return_dtype=pl.String),
+        paid_at=pl.col("at"),
+        amount_usd=_in_usd("amount_e8"),
+    )
+    rows = exact.join(own, on=["instrument", "signal_at"], how="left", maintain_order="left")
+    return rows.select(PAYMENT_SCHEMA.names()).cast(PAYMENT_SCHEMA)
 
 
 def equity_rows(equity: IntTable, starting_usd: float) -> pl.DataFrame:
@@ -85,17 +107,15 @@ def equity_rows(equity: IntTable, starting_usd: float) -> pl.DataFrame:
     return pl.DataFrame(columns).cast(EQUITY_SCHEMA)
 
 
-def settled(decisions: Iterable[Verdict], fills: Iterable[Fill], last_close_at: int) -> tuple[Verdict, ...]:
-    """The decisions of a whole run, `entered` only where an entry did fill.
-
-    One whose time was over at the last close (µs) and that never filled has expired; a later one still waits.
-    """
+def settled(decisions: Iterable[Verdict], fills: Iterable[Fill], endings: Iterable[Ending]) -> tuple[Verdict, ...]:
+    """The decisions of a whole run: of an entry that ended without a fill, why. One that still waits is `entered`."""
     filled = {(fill.instrument, fill.signal_at) for fill in fills if fill.role == Role.ENTRY}
+    ended = {(ending.instrument, ending.signal_at): ending.reason for ending in endings}
     return tuple(
-        verdict._replace(decision=Decision.EXPIRED)
+        verdict._replace(decision=ended[key])
         if verdict.decision == Decision.ENTERED
-        and verdict.expires_at < last_close_at
-        and (verdict.instrument, verdict.signal_at) not in filled
+        and (key := (verdict.instrument, verdict.signal_at)) in ended
+        and key not in filled
         else verdict
         for verdict in decisions
     )
@@ -154,6 +174,8 @@ def _trade_row(
         for_e8 / E8,
         _in_r(against_e8, risk_e8),
         _in_r(for_e8, risk_e8),
+        trade.spread_e8 / E8,
+        trade.funding_e8 / E8,
     )
 
 

@@ -147,7 +147,8 @@ def run_session(settings: Settings) -> SessionSummary:
         outbox = Outbox(journal, channels, clock)
         # Only now: what a session that has just ended decided on can't be newer than what is read under our lease.
         with told(outbox, f"session-not-started:{name}:{journal.token}", f"session can't start: {name}"):
-            history = load_history(settings, strategy, with_beside=True)
+            # The perpetuals' own candles come later than spot's: what was traded on would seem to be revised by them.
+            history = load_history(settings, strategy, with_beside=True, own_prices=False)
         # The token makes it another alert each time: a session that halts again has to be told again.
         with told(outbox, f"session-halted:{path.stem}:{journal.token}", f"session halted: {path.stem}"):
             stragglers = stragglers_of(history.market, identity.instruments)
@@ -165,7 +166,7 @@ def recover(journal: JournalReader, simulator: Simulator, identity: Identity) ->
     candles: list[Candle] = []
     signals: list[Signal] = []
     for recorded in closes_of(journal.rows(), identity):
-        moment = simulator.advance(recorded.candles, recorded.signals)
+        moment = simulator.advance(recorded.candles, recorded.signals, rates=recorded.rates)
         entries = entries_of(recorded.candles, recorded.signals, moment, identity)
         difference = first_difference(recorded, entries)
         if difference is not None:
@@ -279,7 +280,7 @@ def _first_change(was: set[Row], is_now: set[Row], closed_at: int, instruments: 
 
 def _lived(journal: Journal, history: History, identity: Identity, limit: int, clock: Clock) -> SessionSummary:
     market = history.market
-    simulator = Simulator(market.rules, market.costs, market.account)
+    simulator = Simulator(market.rules, market.costs, market.account, market.funding)
     past = recover(journal, simulator, identity)
     _refuse_revision(journal, past, market, identity)
     closes = tuple(closes_after(known_of_all(market), past.last_close_at, limit))

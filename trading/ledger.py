@@ -4,6 +4,7 @@ The books balance: the net results of all trades, those still open valued at the
 gained. So a trade that the data ends on is in the ledger as well, closed at the last price at no cost, and says `END`.
 """
 
+from collections import Counter
 from collections.abc import Iterable, Sequence
 from enum import StrEnum
 from typing import NamedTuple, Protocol
@@ -17,6 +18,7 @@ class ExitReason(StrEnum):
     STOP = "stop"
     TARGET = "target"
     EXIT = "exit"  # an order of ours: a person's word, its time is over, or a stop that the venue does not hold
+    LIQUIDATION = "liquidation"  # the venue closed what the account could no longer hold
     END = "end"  # it has not: the data ends here
 
 
@@ -38,7 +40,9 @@ class FillRow(Protocol):
     @property
     def fee_e8(self) -> int: ...
     @property
-    def slippage_e8(self) -> int: ...  # inside the price already
+    def slippage_e8(self) -> int: ...  # inside the price already, as is the spread
+    @property
+    def spread_e8(self) -> int: ...
     @property
     def signal_at(self) -> int: ...
     @property
@@ -47,6 +51,17 @@ class FillRow(Protocol):
     def stop_price(self) -> int: ...  # of an entry: the level that protects it; 0 is none
     @property
     def target_price(self) -> int: ...
+
+
+class PaymentRow(Protocol):
+    """Money that one trade paid for holding, in 1e-8 USD; less than 0: received."""
+
+    @property
+    def instrument(self) -> int: ...
+    @property
+    def signal_at(self) -> int: ...
+    @property
+    def amount_e8(self) -> int: ...
 
 
 class LastPrice(NamedTuple):
@@ -75,31 +90,41 @@ class Trade(NamedTuple):
     ambiguous: bool
     lowest_price: int  # of all its fills, and of the price it is valued at while it is open
     highest_price: int
+    spread_e8: int = 0
+    funding_e8: int = 0  # paid; less than 0: received
 
     @property
     def net_e8(self) -> int:
-        """Result after slippage and fees."""
-        return self.side * (self.exit_notional_e8 - self.entry_notional_e8) - self.fees_e8
+        """Result after all costs."""
+        return self.side * (self.exit_notional_e8 - self.entry_notional_e8) - self.fees_e8 - self.funding_e8
 
     @property
     def gross_e8(self) -> int:
-        """Result before slippage and fees."""
-        return self.net_e8 + self.fees_e8 + self.slippage_e8
+        """Result before slippage, spread, fees and funding."""
+        return self.net_e8 + self.fees_e8 + self.slippage_e8 + self.spread_e8 + self.funding_e8
 
 
-def trades_of(fills: Iterable[FillRow], last: Sequence[LastPrice], unit_e8: Sequence[int]) -> tuple[Trade, ...]:
+def trades_of(
+    fills: Iterable[FillRow],
+    last: Sequence[LastPrice],
+    unit_e8: Sequence[int],
+    payments: Iterable[PaymentRow] = (),
+) -> tuple[Trade, ...]:
     """Trades in the order in which they were entered.
 
-    `last` and `unit_e8` (value of one lot times one tick) are by instrument. An instrument's fills belong to one trade
-    if they share `signal_at`, the trade's identity.
+    `last` and `unit_e8` (value of one lot times one tick) are by instrument. An instrument's fills and payments belong
+    to one trade if they share `signal_at`, the trade's identity.
     """
     by_trade: dict[tuple[int, int], list[FillRow]] = {}
     for fill in fills:
         by_trade.setdefault((fill.instrument, fill.signal_at), []).append(fill)
-    return tuple(_trade(rows, last[instrument], unit_e8[instrument]) for (instrument, _), rows in by_trade.items())
+    paid: Counter[tuple[int, int]] = Counter()
+    for payment in payments:
+        paid[payment.instrument, payment.signal_at] += payment.amount_e8
+    return tuple(_trade(rows, last[key[0]], unit_e8[key[0]], paid[key]) for key, rows in by_trade.items())
 
 
-def _trade(fills: Sequence[FillRow], last: LastPrice, unit_e8: int) -> Trade:
+def _trade(fills: Sequence[FillRow], last: LastPrice, unit_e8: int, funding_e8: int) -> Trade:
     entries = [fill for fill in fills if fill.role == Role.ENTRY]
     exits = [fill for fill in fills if fill.role != Role.ENTRY]
     lots, closed = _lots(entries), _lots(exits)
@@ -124,6 +149,8 @@ def _trade(fills: Sequence[FillRow], last: LastPrice, unit_e8: int) -> Trade:
         ambiguous=any(fill.ambiguous for fill in fills),
         lowest_price=min(prices),
         highest_price=max(prices),
+        spread_e8=sum(fill.spread_e8 for fill in fills),
+        funding_e8=funding_e8,
     )
 
 
@@ -138,4 +165,6 @@ def _notional_e8(fills: Sequence[FillRow], unit_e8: int) -> int:
 def _reason(role: int) -> ExitReason:
     if role == Role.STOP:
         return ExitReason.STOP
+    if role == Role.LIQUIDATION:
+        return ExitReason.LIQUIDATION
     return ExitReason.EXIT if role == Role.EXIT else ExitReason.TARGET

@@ -31,7 +31,7 @@ class EventKind(IntEnum):
     PLACED = 5  # the venue confirmed an order: role, signal_at
     REFUSED = 6  # the venue said no: role, signal_at, reason
     CANCELLED = 7  # an order is gone without (further) fills: role, lots left, signal_at, reason
-    FUNDING = 8  # money paid (+) or received (-) for holding: amount_e8
+    FUNDING = 8  # money paid (+) or received (-) for holding: amount_e8, signal_at
     TRANSFER = 9  # deposits and withdrawals, kept out of results: amount_e8
     TIMER = 10  # nothing but the time
     COMMAND = 11  # a person's word: reason = Command
@@ -48,6 +48,7 @@ class Role(IntEnum):
     TARGET_3 = 5
     TARGET_4 = 6
     EXIT = 7
+    LIQUIDATION = 8  # no order of ours: the venue closes what the account can no longer hold
 
 
 class IntentKind(IntEnum):
@@ -106,6 +107,8 @@ class Decision(IntEnum):
     INSTRUMENT_STATE = 17
     EXPIRED = 18  # no candle closed in time to decide it, or none opened in time for its entry
     LOSS_STREAK = 19  # a pause after so many losses in a row
+    LIQUIDATION = 20  # the account would be liquidated before the stop is reached
+    THIN = 21  # too little traded for the entry
 
 
 class Event(NamedTuple):
@@ -192,6 +195,8 @@ class Account(NamedTuple):
     long_buckets: int = 0  # positions in each bucket, held or on their way: one number, see `Rules.bucket_unit`
     short_buckets: int = 0
     paused_until: int = 0  # after a streak of losses
+    initial_e8: int = 0  # margin that the venue asks for, to enter what is held and on its way
+    maintenance_e8: int = 0  # and to hold it: whoever has less equity is liquidated
 
 
 class Slot(NamedTuple):
@@ -260,6 +265,9 @@ class Rules(NamedTuple):
     loss_pause_us: int = 0
     bucket_unit: int = 0  # 1, 64, 64**2 …: what one position adds to the account's counts of its bucket; 0: in none
     entry_life_us: int = 0  # from its decision until an entry with a limit is taken back
+    initial_ppm: int = 0  # margin to enter, of a position's value at its entry; 0: none is asked for
+    maintenance_ppm: int = 0  # margin to hold it
+    liquidation_buffer_ppm: int = 0  # of equity: left above the margin to hold, when a new trade's stop is hit
 
 
 FLAT = Slot(*(0,) * len(Slot._fields))

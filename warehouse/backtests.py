@@ -1,4 +1,5 @@
-"""Backtest runs as rows: `marts.backtests`, `marts.trades`, `marts.fills`, `marts.equity`, `marts.decisions`.
+"""Backtest runs as rows: `marts.backtests`, `marts.trades`, `marts.fills`, `marts.funding_payments`, `marts.equity`,
+`marts.decisions`.
 
 A run's id is a hash of all that went into it, so storing it again replaces the same rows: an unacknowledged commit
 that survived a crash does no harm.
@@ -26,19 +27,24 @@ _TABLES = {
         expectancy_usd double, expectancy_r double, average_win_usd double, average_loss_usd double,
         average_holding_hours double, exposure_percent double, turnover double, net_profit_usd_low double,
         net_profit_usd_high double, max_drawdown_percent_low double, max_drawdown_percent_high double,
-        sharpe_low double, sharpe_high double, expectancy_r_low double, expectancy_r_high double
+        sharpe_low double, sharpe_high double, expectancy_r_low double, expectancy_r_high double,
+        spread_usd double, funding_usd double
     """,
     "trades": """
         run_id varchar, trade_no bigint, instrument varchar, side varchar, quantity_base double,
         signal_at timestamptz, entered_at timestamptz, entry_price double, stop_price double, target_price double,
         exited_at timestamptz, exit_price double, exit_reason varchar, gross_pnl_usd double, fees_usd double,
         slippage_usd double, net_pnl_usd double, r_multiple double, ambiguous boolean, mae_usd double, mfe_usd double,
-        mae_r double, mfe_r double
+        mae_r double, mfe_r double, spread_usd double, funding_usd double
     """,
     "fills": """
         run_id varchar, fill_no bigint, trade_no bigint, instrument varchar, filled_at timestamptz, role varchar,
         side varchar, quantity_base decimal(28, 10), price decimal(18, 10), notional_usd decimal(28, 8),
-        fee_usd decimal(18, 8), slippage_usd decimal(18, 8), ambiguous boolean
+        fee_usd decimal(18, 8), slippage_usd decimal(18, 8), ambiguous boolean, spread_usd decimal(18, 8)
+    """,
+    "funding_payments": """
+        run_id varchar, trade_no bigint, instrument varchar, since timestamptz, paid_at timestamptz,
+        amount_usd decimal(18, 8)
     """,
     "equity": "run_id varchar, measured_at timestamptz, equity_usd double, drawdown_percent double",
     "decisions": """
@@ -59,6 +65,7 @@ class RunRows:
     summary: Mapping[str, object]  # the row of marts.backtests, without run_id
     trades: pl.DataFrame
     fills: pl.DataFrame
+    payments: pl.DataFrame
     equity: pl.DataFrame
     decisions: pl.DataFrame
 
@@ -74,6 +81,7 @@ def store_run(connection: duckdb.DuckDBPyConnection, run: RunRows) -> bool:
         "backtests": pl.DataFrame([dict(run.summary)], infer_schema_length=None),
         "trades": run.trades,
         "fills": run.fills,
+        "funding_payments": run.payments,
         "equity": run.equity,
         "decisions": run.decisions,
     }
@@ -111,6 +119,7 @@ def read_run(connection: duckdb.DuckDBPyConnection, run_id: str) -> RunRows:
         {name: value for name, value in summary.items() if name != "run_id"},
         trades=_rows(connection, "trades", run_id, "trade_no"),
         fills=_rows(connection, "fills", run_id, "fill_no"),
+        payments=_rows(connection, "funding_payments", run_id, "paid_at, instrument, trade_no"),
         equity=_rows(connection, "equity", run_id, "measured_at"),
         decisions=_rows(connection, "decisions", run_id, "decided_at, instrument"),
     )

@@ -15,7 +15,7 @@ from warehouse import backtests
 from warehouse.reference.schema import REFERENCE
 from warehouse.upkeep import migrations
 
-SCHEMA_VERSION = 3
+SCHEMA_VERSION = 4
 
 # Prices fit 18 digits: below 1e8 with 10 decimals, more than any pair of Kraken's needs, and DuckDB reads and writes
 # 64-bit decimals many times faster than 128-bit ones. Volumes can pass 1e12 with 8 decimals and get 28.

@@ -5,7 +5,7 @@ const report = JSON.parse(document.getElementById('data').textContent);
 const trades = rows(decodeAll(report.trades));
 for (const trade of trades) {
   trade.held = Math.round(trade.exited_at - trade.entered_at);
-  trade.costs_usd = trade.fees_usd + trade.slippage_usd;
+  trade.costs_usd = trade.fees_usd + trade.spread_usd + trade.slippage_usd + trade.funding_usd;
   trade.market = report.instruments.findIndex((market) => market.name === trade.instrument);
   trade.zones = [];
 }

@@ -8,7 +8,8 @@ import polars as pl
 from config.settings import Risk, Settings
 from exchange.contracts import MINUTE_US
 from exchange.rows import Candle
-from tasks.market import History, candles_of
+from tasks.futures.perpetuals import hours_held
+from tasks.market import History, IntTable, candles_of
 from trading.model import Decision
 
 COARSE_TICK = 0.001  # of the price: beyond that, rounding to ticks weighs as much as the costs that are modelled
@@ -35,6 +36,30 @@ def doubts(history: History, decisions: pl.DataFrame) -> tuple[str, ...]:
     return tuple(said)
 
 
+def prices_and_funding(settings: Settings, history: History, payments: IntTable) -> tuple[str, ...]:
+    """Where prices and rates come from, counted; `payments` has the columns of `exchange.rows.Payment`."""
+    costs = settings.costs
+    basis = "the spot price" if costs.basis_bps == 0 else f"the spot price and {costs.basis_bps} bps of basis"
+    if history.charted == 0:
+        prices = f"No candles of the perpetuals are known: they trade at {basis}, and their mark price is that too."
+    else:
+        prices = (
+            f"{history.charted:,} candles were read with the perpetuals' own prices, and their mark where it is known; "
+            f"without them they trade at {basis}."
+        )
+    if costs.funding == "none":
+        return prices, "No funding is paid or received."
+    held, assumed = hours_held(history.rates, payments)
+    paid = f"Funding is paid by the hour: {held:,} hours of positions, each at its rate."
+    if not assumed:
+        return prices, paid
+    doubt = (
+        f"{assumed:,} of {held:,} hours in a position have no known funding rate: they cost "
+        f"{costs.assumed_funding_percent} % of the price, which longs pay and shorts receive."
+    )
+    return doubt, prices
+
+
 def assumptions(settings: Settings, max_entry_delay_us: int) -> tuple[str, ...]:
     """What the simulation takes for granted, one sentence each."""
     costs, risk = settings.costs, settings.risk
@@ -46,12 +71,7 @@ def assumptions(settings: Settings, max_entry_delay_us: int) -> tuple[str, ...]:
     )
     fees = (
         f"Every fill{' but that of an entry that rested' if has_limits else ''} pays the taker fee of "
-        f"{costs.taker_fee_percent} %, and orders fill whole."
-    )
-    basis = (
-        "The perpetual trades at the spot price: no basis."
-        if costs.basis_bps == 0
-        else f"The perpetual trades {costs.basis_bps} bps above spot at all times: the basis is modelled as constant."
+        f"{costs.taker_fee_percent} %; {_sizes(settings)}"
     )
     gaps = (
         f"A signal waits at most {max_entry_delay_us // MINUTE_US} minutes over missing candles, from the close at "
@@ -59,6 +79,11 @@ def assumptions(settings: Settings, max_entry_delay_us: int) -> tuple[str, ...]:
         if max_entry_delay_us
         else "A signal waits over no missing candle: it expires, whether before it was decided or before its "
         f"entry{at_the_market}."
+    )
+    slippage = (
+        f"Market orders and stops cross half a spread of {costs.spread_bps} bps and slip {costs.slippage_bps} bps, "
+        f"{costs.range_slippage_percent} % of their candle's range, and {costs.impact_bps} bps in proportion to their "
+        "share of its volume."
     )
     sizing = (
         f"Each trade risks {risk.risk_per_trade_percent} % of equity between entry and stop, with at most "
@@ -69,18 +94,18 @@ def assumptions(settings: Settings, max_entry_delay_us: int) -> tuple[str, ...]:
         f"{risk.max_drawdown_percent} %."
     )
     return (
-        "No funding is paid or received.",
-        basis,
         entry,
         "Signals of one close are decided by their scores, the highest first; of equals that of the first instrument.",
         "When a candle reaches both stop and target, the stop comes first.",
         "A stop that the price gaps over fills at the open beyond it.",
         fees,
-        f"Market orders and stops slip {costs.slippage_bps} bps.",
+        slippage,
+        "Stops wait for the mark price, and trade inside their candle.",
+        *_margins(settings),
         "A target fills at its price when a candle touches it; a better open after a gap is not counted on.",
         gaps,
         "Where candles are missing, a stop or an exit waits for the next one, however late.",
-        "Prices are those of spot, to the nearest tick of the perpetual; margin and liquidation are not modelled.",
+        "Prices are to the nearest tick of the perpetual.",
         sizing,
         limits,
         *_limit_entries(settings),
@@ -88,6 +113,31 @@ def assumptions(settings: Settings, max_entry_delay_us: int) -> tuple[str, ...]:
         *_portfolio_limits(settings),
         "A trade that the data ends on is valued at the last close, without a cost for closing it.",
     )
+
+
+def _sizes(settings: Settings) -> str:
+    share = settings.costs.max_participation_percent
+    if share == 0:
+        return "orders fill whole."
+    return f"an entry takes at most {share} % of its candle's volume, all other orders fill whole."
+
+
+def _margins(settings: Settings) -> Iterator[str]:
+    """What the venue asks for, by instruments of which it asks the same."""
+    asked = sorted(
+        (each.initial_margin_percent, each.maintenance_margin_percent, name)
+        for name, each in settings.instruments.items()
+    )
+    for (initial, maintenance), group in groupby(asked, lambda each: each[:2]):
+        names = ", ".join(name for *_, name in group)
+        if initial == 0:
+            yield f"No margin is asked for {names}, and nothing is liquidated."
+            continue
+        yield (
+            f"{names}: entering takes {initial} % of the value at entry as margin, holding {maintenance} %, whatever "
+            "the size. A position is liquidated whole where equity falls below that at the mark price, for a fee of "
+            f"{settings.costs.liquidation_fee_percent} % beside the taker's, and no account owes."
+        )
 
 
 def _limit_entries(settings: Settings) -> Iterator[str]:

@@ -23,7 +23,7 @@ FILL_COLUMNS = (
 )  # fmt: skip
 TRADE_COLUMNS = (
     "run_id", "trade_no", "instrument", "side", "entered_at", "exited_at", "quantity_base", "entry_price",
-    "exit_price", "entry_notional_usd", "exit_notional_usd", "gross_usd", "fees_usd", "net_usd",
+    "exit_price", "entry_notional_usd", "exit_notional_usd", "gross_usd", "fees_usd", "funding_usd", "net_usd",
 )  # fmt: skip
 
 Row = Mapping[str, Any]
@@ -62,24 +62,29 @@ def closed_trades(run: RunRows) -> Iterator[dict[str, Any]]:
     by_trade: dict[int, list[Row]] = defaultdict(list)
     for fill in run.fills.iter_rows(named=True):
         by_trade[fill["trade_no"]].append(fill)
+    paid: dict[int, list[Row]] = defaultdict(list)
+    for payment in run.payments.iter_rows(named=True):
+        paid[payment["trade_no"]].append(payment)
     for number, fills in sorted(by_trade.items()):
         entries = [fill for fill in fills if fill["role"] == "entry"]
         exits = [fill for fill in fills if fill["role"] != "entry"]
         if exits:
-            yield {"run_id": run.run_id, "trade_no": number, **_closed(entries, exits)}
+            yield {"run_id": run.run_id, "trade_no": number, **_closed(entries, exits, paid[number])}
 
 
-def _closed(entries: Sequence[Row], exits: Sequence[Row]) -> dict[str, Any]:
+def _closed(entries: Sequence[Row], exits: Sequence[Row], payments: Sequence[Row]) -> dict[str, Any]:
     quantity, entered = _total(exits, "quantity_base"), _total(entries, "quantity_base")
     entered_usd, left_usd = _share(entries, "notional_usd", quantity, entered), _total(exits, "notional_usd")
     is_long = entries[0]["side"] == "buy"
     gross_usd = left_usd - entered_usd if is_long else entered_usd - left_usd
     fees_usd = _share(entries, "fee_usd", quantity, entered) + _total(exits, "fee_usd")
+    exited_at = exits[-1]["filled_at"]
+    funding_usd = _total((payment for payment in payments if payment["paid_at"] <= exited_at), "amount_usd")
     return {
         "instrument": entries[0]["instrument"],
         "side": "long" if is_long else "short",
         "entered_at": entries[0]["filled_at"],
-        "exited_at": exits[-1]["filled_at"],
+        "exited_at": exited_at,
         "quantity_base": quantity,
         "entry_price": (entered_usd / quantity).quantize(PRICE_STEP),
         "exit_price": (left_usd / quantity).quantize(PRICE_STEP),
@@ -87,7 +92,8 @@ def _closed(entries: Sequence[Row], exits: Sequence[Row]) -> dict[str, Any]:
         "exit_notional_usd": left_usd,
         "gross_usd": gross_usd,
         "fees_usd": fees_usd,
-        "net_usd": gross_usd - fees_usd,
+        "funding_usd": funding_usd,
+        "net_usd": gross_usd - fees_usd - funding_usd,
     }
 
 

@@ -9,7 +9,19 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from exchange.compiling import ROOT, compiled
-from exchange.rows import NOBODY, Candle, Costs, Fill, Signal, Valuation, Verdict
+from exchange.rows import (
+    NO_FUNDING,
+    NOBODY,
+    Candle,
+    Costs,
+    Ending,
+    Fill,
+    Funding,
+    Payment,
+    Signal,
+    Valuation,
+    Verdict,
+)
 from exchange.simulator import Simulator, fold
 from trading.model import E8, PPM, Account, Decision, Role, Rules, equity_e8, opening
 
@@ -33,6 +45,7 @@ class Market(NamedTuple):
     candles: list[Candle]
     signals: list[Signal]
     cash_e8: int = CASH_E8
+    funding: Funding = NO_FUNDING
 
 
 NOTHING = Market([RULES], Costs(0, 1), [], [])
@@ -43,6 +56,8 @@ class Outcome(NamedTuple):
     fills: list[Fill]
     decisions: list[Verdict]
     equity: list[Valuation]
+    payments: list[Payment]
+    endings: list[Ending]
 
     def as_bytes(self) -> bytes:
         tables = [np.array(rows, np.int64).tobytes() for rows in self]
@@ -59,8 +74,8 @@ def engine():
 
 def stepped(market: Market) -> Outcome:
     """The market lived through close by close, interpreted; whatever happens, happens in the order of time."""
-    simulator = Simulator(market.rules, market.costs, opening(market.cash_e8))
-    fills, decisions, equity, told, events_at = [], [], [], 0, []
+    simulator = Simulator(market.rules, market.costs, opening(market.cash_e8), market.funding)
+    fills, decisions, equity, payments, endings, told, events_at = [], [], [], [], [], 0, []
     for closed_at in sorted({candle.closed_at for candle in market.candles}):
         known = sum(signal.known_at <= closed_at for signal in market.signals)
         candles = [candle for candle in market.candles if candle.closed_at == closed_at]
@@ -70,21 +85,25 @@ def stepped(market: Market) -> Outcome:
         decisions += moment.decisions
         events_at += [event.at for event, _ in moment.taken]
         equity.append(Valuation(closed_at, equity_e8(moment.account)))
+        payments += moment.payments
+        endings += moment.endings
     assert events_at == sorted(events_at)
-    return Outcome(simulator.account, fills, decisions, equity)
+    return Outcome(simulator.account, fills, decisions, equity, payments, endings)
 
 
 def folded(engine: Any, market: Market) -> Outcome:
     """The market as tables, through `engine`."""
-    account, fills, decisions, equity = engine(
+    account, fills, decisions, equity, payments, endings = engine(
         opening(market.cash_e8), table(market.rules, Rules), market.costs, table(market.candles, Candle),
-        table(market.signals, Signal),
+        table(market.signals, Signal), market.funding,
     )  # fmt: skip
     return Outcome(
         Account(*account),
         [Fill(*row) for row in fills.tolist()],
         [Verdict(*row) for row in decisions.tolist()],
         [Valuation(*row) for row in equity.tolist()],
+        [Payment(*row) for row in payments.tolist()],
+        [Ending(*row) for row in endings.tolist()],
     )
 
 
@@ -112,10 +131,22 @@ def markets(draw: st.DrawFn, most: int = 40) -> Market:
             max_losses=draw(st.sampled_from([0, 0, 1, 2])),
             loss_pause_us=draw(st.sampled_from([1, 5 * BAR_US])),
             entry_life_us=draw(st.sampled_from([0, BAR_US, 5 * BAR_US // 2])),
+            max_notional_ppm=draw(st.sampled_from([2 * PPM, 2 * PPM, 30 * PPM])),
+            initial_ppm=draw(st.sampled_from([0, 20_000, 500_000])),
+            maintenance_ppm=draw(st.sampled_from([0, 10_000, 250_000])),
+            liquidation_buffer_ppm=draw(st.sampled_from([0, 100_000])),
         )
         for _ in range(count)
     ]
-    costs = Costs(draw(st.sampled_from([0, 1, 100, 5_000])), draw(st.sampled_from([1, 250_000])))
+    costs = Costs(
+        slippage_ppm=draw(st.sampled_from([0, 1, 100, 5_000])),
+        latency_us=draw(st.sampled_from([1, 250_000])),
+        spread_ppm=draw(st.sampled_from([0, 1, 900])),
+        range_ppm=draw(st.sampled_from([0, 50_000])),
+        impact_ppm=draw(st.sampled_from([0, 10_000])),
+        participation_ppm=draw(st.sampled_from([0, 0, 50_000])),
+        liquidation_fee_ppm=draw(st.sampled_from([0, 5_000])),
+    )
     prices = [draw(st.sampled_from([40, 10_000, 1_000_003])) for _ in range(count)]
     candles, signals = [], []
     for bar in range(draw(st.integers(1, most))):
@@ -129,7 +160,7 @@ def markets(draw: st.DrawFn, most: int = 40) -> Market:
             if draw(st.booleans()):
                 signals.append(draw(signals_from(candle)))
     signals.sort(key=lambda signal: (signal.known_at, signal.instrument, signal.signal_at))
-    return Market(rules, costs, candles, signals)
+    return Market(rules, costs, candles, signals, funding=draw(st.sampled_from([NO_FUNDING, rates_of(count, most)])))
 
 
 @st.composite
@@ -141,7 +172,20 @@ def candles_from(draw: st.DrawFn, instrument: int, opened_at: int, price: int) -
     close = max(1, opened + away(30))
     high = max(opened, close) + abs(away(15))
     low = max(1, min(opened, close) - abs(away(15)))
-    return Candle(instrument, opened_at, opened_at + BAR_US, opened, high, low, close)
+    candle = Candle(instrument, opened_at, opened_at + BAR_US, opened, high, low, close)
+    if draw(st.booleans()):
+        return candle  # nobody told a mark
+    mark_close = max(1, close + away(3))
+    mark_high, mark_low = (max(mark_close, high + away(5)), max(1, min(mark_close, low + away(5))))
+    volume = draw(st.sampled_from([0, 20, 10**6]))
+    return candle._replace(mark_high=mark_high, mark_low=mark_low, mark_close=mark_close, volume_lots=volume)
+
+
+def rates_of(instruments: int, hours: int, seed: int = 1) -> Funding:
+    """A rate for every hour of a market, up to 0.1 % of 100 USD a lot."""
+    highest = 10**11
+    rates = np.random.default_rng(seed).integers(-highest, highest, (instruments, hours))
+    return Funding(rates, START // BAR_US)
 
 
 @st.composite
@@ -225,14 +269,9 @@ def test_limit_entries_that_losses_call_off_are_the_same_to_the_byte(engine):
     assert ours.as_bytes() == stepped(market).as_bytes()
     entered = {(one.instrument, one.signal_at): one.at for one in ours.decisions if one.decision == Decision.ENTERED}
     filled = {(fill.instrument, fill.signal_at) for fill in ours.fills}
-    taken_back = [
-        one
-        for one in entered.keys() - filled
-        for later in ours.decisions
-        if later.instrument == one[0] and entered[one] < later.at < entered[one] + 9 * BAR_US
-        and later.decision == Decision.LOSS_STREAK
-    ]  # fmt: skip
-    assert taken_back, "a signal of the same instrument is answered while the entry could still have waited"
+    ended = {(one.instrument, one.signal_at): one.reason for one in ours.endings}
+    assert ended.keys() <= entered.keys() - filled
+    assert set(ended.values()) == {Decision.LOSS_STREAK, Decision.EXPIRED}
 
 
 def test_a_long_market_under_every_limit_is_the_same_to_the_byte(engine):
@@ -314,7 +353,7 @@ def test_one_instrument_alone_trades_as_it_does_beside_a_silent_one(engine):
 
 
 def test_without_candles_there_is_only_the_money(engine):
-    assert folded(engine, NOTHING) == Outcome(opening(CASH_E8), [], [], [])
+    assert folded(engine, NOTHING) == Outcome(opening(CASH_E8), [], [], [], [], [])
 
 
 def test_every_equity_has_its_close_and_the_last_is_the_accounts(engine):

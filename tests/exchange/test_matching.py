@@ -38,7 +38,7 @@ SHARES = st.integers(0, PPM)
     ],
 )
 def test_a_market_order_slips_to_its_worse_side(side, price, slippage_ppm, expected):
-    assert market_price(side, price, slippage_ppm) == expected
+    assert market_price(side, price, slippage_ppm, 0) == expected
 
 
 @pytest.mark.parametrize(
@@ -79,7 +79,7 @@ def test_a_fee_is_rounded_up_and_a_rebate_towards_less(notional_e8, fee_ppm, exp
 def test_slippage_costs_its_share_and_less_than_a_tick_more(side, price, slippage_ppm):
     exact = Fraction(price * slippage_ppm, PPM)
     assert slippage_ticks(price, slippage_ppm) == ceil(exact)
-    assert market_price(side, price, slippage_ppm) == max(1, price + side * ceil(exact))
+    assert market_price(side, price, slippage_ppm, 0) == max(1, price + side * ceil(exact))
 
 
 @given(notional_e8=st.integers(0, 4 * 10**18), fee_ppm=st.integers(-10_000, 10_000))

@@ -5,7 +5,7 @@ from collections.abc import Callable
 import numpy as np
 import pytest
 
-from exchange.rows import Costs
+from exchange.rows import Costs, Funding
 from ops.journal import JournalReader
 from tasks.market import Market
 from tasks.recording import REPLAYED, Identity, row_projection
@@ -15,8 +15,12 @@ BAR_US = 900_000_000
 RULES = Rules(
     unit_e8=10_000, minimum_lots=1, maximum_lots=10**9, taker_fee_ppm=500, maker_fee_ppm=200, risk_ppm=10_000,
     max_notional_ppm=PPM, max_positions=2, max_daily_loss_ppm=50_000, max_drawdown_ppm=600_000, cooldown_us=0,
+    initial_ppm=20_000, maintenance_ppm=10_000, liquidation_buffer_ppm=100_000,
 )  # fmt: skip
-COSTS = Costs(slippage_ppm=100, latency_us=250_000)
+COSTS = Costs(
+    slippage_ppm=100, latency_us=250_000, spread_ppm=50, range_ppm=10_000, impact_ppm=20_000, participation_ppm=500_000,
+    liquidation_fee_ppm=5_000,
+)  # fmt: skip
 CASH_E8 = 100_000 * 10**8
 
 
@@ -52,10 +56,13 @@ def market_of(seed: int, length: int) -> Market:
             low = max(1, min(opened, close) - int(chance.integers(0, 300)))
             price[instrument] = close
             at = bar * BAR_US
-            candles.append((instrument, at - BAR_US, at, opened, high, low, close))
+            mark = (high + int(chance.integers(-20, 20)), max(1, low + int(chance.integers(-20, 20))), close + 5)
+            volume = int(chance.integers(0, 10**6))
+            candles.append((instrument, at - BAR_US, at, opened, high, low, close, *mark, volume))
             if chance.random() < 0.3:
                 signals.append(signal_of(chance, instrument, at, close))
-    return Market(table(candles, 7), table(signals, 12), (RULES, RULES), COSTS, opening(CASH_E8))
+    rates = Funding(chance.integers(-(10**8), 10**8, (2, length // 4 + 1)), 0)
+    return Market(table(candles, 11), table(signals, 12), (RULES, RULES), COSTS, opening(CASH_E8), rates)
 
 
 def signal_of(chance: np.random.Generator, instrument: int, at: int, close: int) -> tuple[int, ...]:

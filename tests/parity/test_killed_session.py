@@ -20,7 +20,7 @@ SESSION = """
 import sys
 from pathlib import Path
 import numpy as np
-from exchange.rows import Costs
+from exchange.rows import Costs, Funding
 from exchange.simulator import Simulator
 from ops.clock import SteppedClock
 from ops.journal import Journal
@@ -32,7 +32,8 @@ from trading.model import Account, Rules
 given = np.load(sys.argv[1])
 rules = tuple(Rules(*row) for row in given["rules"].tolist())
 costs, account = Costs(*given["costs"].tolist()), Account(*given["account"].tolist())
-market = Market(given["candles"], given["signals"], rules, costs, account)
+funding = Funding(given["rates"], int(given["first_hour"]))
+market = Market(given["candles"], given["signals"], rules, costs, account, funding)
 identity = Identity("signals_test", "0" * 64, ("BTC/USD", "ETH/USD"))
 
 def told(closes):
@@ -41,7 +42,7 @@ def told(closes):
         yield close
 
 with Journal(Path(sys.argv[2]), holder="victim", clock=SteppedClock()) as journal:
-    simulator = Simulator(market.rules, market.costs, market.account)
+    simulator = Simulator(market.rules, market.costs, market.account, market.funding)
     last_close_at = recover(journal, simulator, identity).last_close_at
     trade(journal, simulator, identity, told(closes_after(market, last_close_at, 10**9)), last_close_at)
 """
@@ -54,10 +55,11 @@ def test_a_session_killed_all_the_time_ends_as_if_undisturbed(random_market, ide
 
 def assert_kills_change_nothing(market, identity, projection, folder: Path, kills: int) -> None:
     with Journal(folder / "undisturbed.sqlite", holder="test", clock=SteppedClock()) as journal:
-        simulator = Simulator(market.rules, market.costs, market.account)
+        simulator = Simulator(market.rules, market.costs, market.account, market.funding)
         trade(journal, simulator, identity, closes_after(market, 0, 10**9), 0)
         undisturbed = projection(journal)
-    np.savez(folder / "market.npz", **market._asdict())
+    tables = {name: value for name, value in market._asdict().items() if name != "funding"}
+    np.savez(folder / "market.npz", **tables, **market.funding._asdict())
     chance = random.Random(kills)
     for _ in range(kills):
         kill_after(folder, chance.randrange(1, BARS // (kills + 1)))

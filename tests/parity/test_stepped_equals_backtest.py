@@ -124,7 +124,7 @@ def test_a_signal_is_seen_at_the_first_close_that_knows_it_and_never_from_before
 
 def go_on(market: Market, identity: Identity, path: Path, limit: int) -> None:
     with opened(path) as journal:
-        simulator = Simulator(market.rules, market.costs, market.account)
+        simulator = Simulator(market.rules, market.costs, market.account, market.funding)
         last_close_at = recover(journal, simulator, identity).last_close_at
         trade(journal, simulator, identity, closes_after(market, last_close_at, limit), last_close_at)
 
@@ -160,7 +160,7 @@ def of_journal(rows: list[Row]) -> list[str]:
         elif row.kind == Kind.SNAPSHOT:
             lines.append(line("equity", row.at, values["cash_e8"] + values["unrealized_e8"]))
         elif values.get("event") == "fill":
-            lines.append(line("fill", row.at, row.instrument, *(values[name] for name in Fill._fields[2:])))
+            lines.append(line("fill", row.at, row.instrument, *(values.get(name, 0) for name in Fill._fields[2:])))
     return lines
 
 
@@ -184,8 +184,8 @@ def of_backtest(market: Market, identity: Identity, engine: Callable[..., Any]) 
 
 def folded(market: Market, engine: Callable[..., Any]) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """Fills, decisions and valuations of a whole market, by `fold` or by what was compiled from it."""
-    _, fills, decisions, equity = engine(
-        market.account, np.array(market.rules), market.costs, market.candles, market.signals
+    _, fills, decisions, equity, *_ = engine(
+        market.account, np.array(market.rules), market.costs, market.candles, market.signals, market.funding
     )
     return fills, decisions, equity
 

@@ -93,7 +93,7 @@ def trade_frame(instruments: tuple[str, ...], count: int, win_usd: float) -> pl.
             "exited_at": BEGIN + HOUR * (10 * i + 5),
             "exit_price": 99.0,
             "exit_reason": "stop",
-            "gross_pnl_usd": win_usd + 10.125,
+            "gross_pnl_usd": win_usd + 10.125 + 1 / 3 + 0.125,
             "fees_usd": 10.125,
             "slippage_usd": 1.0 / 3.0,
             "net_pnl_usd": win_usd,
@@ -103,6 +103,8 @@ def trade_frame(instruments: tuple[str, ...], count: int, win_usd: float) -> pl.
             "mfe_usd": 120.0 + i,
             "mae_r": 1.2 if i else None,
             "mfe_r": 0.15 if i else None,
+            "spread_usd": 0.25,
+            "funding_usd": -0.125,
         }
         for i in range(count)
     ]

@@ -50,7 +50,7 @@ def test_the_page_holds_every_part(make_view):
         "EMA cross", "2023-01-01 01:00 to 2023-01-03 12:00 UTC", "Lost 4.00 % in 2.5 days.", "0.0 % won",
         "Max drawdown",
         "What this result assumes", "No funding is paid.", "1 of 5 trades (20.0 %) are ambiguous", "Kraken archive",
-        "Monthly returns", "−4.0", "Before costs", "−3,948.96", "What became of 7 signals", "in position", "select 1",
+        "Monthly returns", "−4.0", "Before costs", "−3,948.33", "What became of 7 signals", "in position", "select 1",
         "slipway backtest sql/marts/signals_ema_cross.sql", "3f9a1c5b", "aa11", "2023-07-01 12:30 UTC",
         "risk per trade",
     ):  # fmt: skip

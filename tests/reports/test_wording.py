@@ -21,7 +21,7 @@ def test_the_headline_says_what_happened(make_view, win_usd, expected):
 def test_the_findings_name_costs_holding_and_too_few_trades(make_view):
     assert wording.findings(make_view()) == (
         "5 trades, 0.0 % won; the average trade lost 1.10 R.",
-        "Fees and slippage took 52.29 USD; before them it lost 3,948.96 USD.",
+        "Costs took 52.92 USD; before them it lost 3,948.33 USD.",
         "Holding BTC/USD and ETH/USD in equal parts, without costs, made 2.01 %.",
         "5 trades: too few to tell skill from luck.",
     )
@@ -34,8 +34,14 @@ def test_enough_trades_need_no_excuse_and_a_wiped_out_account_is_named(make_view
 
 
 def test_costs_of_nothing_are_pointed_out(make_view):
-    free = make_view().metrics._replace(fees_usd=0.0, slippage_usd=0.0)
+    free = make_view().metrics._replace(fees_usd=0.0, slippage_usd=0.0, spread_usd=0.0, funding_usd=0.0)
     assert "No costs were charged: real trading has them." in wording.findings(make_view(metrics=free))
+
+
+def test_funding_that_pays_for_everything_is_pointed_out(make_view):
+    paid = make_view().metrics._replace(fees_usd=10.0, slippage_usd=0.0, spread_usd=0.0, funding_usd=-40.0)
+    said = "Funding brought 40.00 USD, more than all costs together."
+    assert said in wording.findings(make_view(metrics=paid))
 
 
 @pytest.mark.parametrize(

@@ -57,12 +57,12 @@ def test_the_fills_of_a_run_are_its_trades_to_the_last_decimal(settings, strateg
     for number, fees, slippage, gained, _ in closed:
         trade = trades[number]
         assert (fees, slippage) == (trade["fees_usd"], trade["slippage_usd"])
-        assert gained - fees == pytest.approx(trade["net_pnl_usd"], abs=1e-7)
+        assert gained - fees - trade["funding_usd"] == pytest.approx(trade["net_pnl_usd"], abs=1e-7)
 
 
 def test_no_trade_lost_more_than_its_worst_moment_nor_won_more_than_its_best(settings, strategy):
     trades = run_backtest(settings, strategy, store=False, report=False).view.trades
-    moved = trades["gross_pnl_usd"] - trades["slippage_usd"]
+    moved = trades["gross_pnl_usd"] - trades["slippage_usd"] - trades["spread_usd"]
     assert (moved <= trades["mfe_usd"] + 1e-6).all()
     assert (moved >= -trades["mae_usd"] - 1e-6).all()
     assert (trades["mae_usd"] > 0).mean() > 0.9

@@ -2,7 +2,7 @@
 
 import csv
 import re
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from pathlib import Path
 
@@ -13,7 +13,7 @@ from ops.cli import main
 from tasks.backtests import run_backtest
 from tasks.publication import publish_what_passed
 from tasks.research.ledgers import FILL_COLUMNS, TRADE_COLUMNS, closed_trades, export_run
-from tasks.results import FILL_SCHEMA
+from tasks.results import FILL_SCHEMA, PAYMENT_SCHEMA
 from trading.errors import InputUnusable, SetupFailed
 from warehouse.backtests import RunRows
 from warehouse.connection import unit_of_work
@@ -35,16 +35,21 @@ def read(path: Path) -> list[dict[str, str]]:
         return list(csv.DictReader(file))
 
 
-def stored(*fills: tuple[int, str, str, str, str, str]) -> RunRows:
-    """A run of BTC/USD of these fills: trade, role, side, quantity, price, fee."""
+def stored(*fills: tuple[int, str, str, str, str, str], paid: tuple[tuple[int, datetime, str], ...] = ()) -> RunRows:
+    """A run of BTC/USD of these fills: trade, role, side, quantity, price, fee. `paid` is trade, time, funding."""
     rows = [
         (
             number, trade, "BTC/USD", AT, role, side, Decimal(quantity), Decimal(price),
-            Decimal(quantity) * Decimal(price), Decimal(fee), Decimal(0), False,
+            Decimal(quantity) * Decimal(price), Decimal(fee), Decimal(0), False, Decimal(0),
         )
         for number, (trade, role, side, quantity, price, fee) in enumerate(fills, start=1)
     ]  # fmt: skip
-    return RunRows("r1", {}, NOTHING, pl.DataFrame(rows, schema=FILL_SCHEMA, orient="row"), NOTHING, NOTHING)
+    funding = [(trade, "BTC/USD", AT, at, Decimal(amount)) for trade, at, amount in paid]
+    frames = (
+        pl.DataFrame(given, schema=schema, orient="row")
+        for given, schema in ((rows, FILL_SCHEMA), (funding, PAYMENT_SCHEMA))
+    )
+    return RunRows("r1", {}, NOTHING, *frames, NOTHING, NOTHING)
 
 
 def test_a_trade_adds_up_to_the_last_decimal():
@@ -60,6 +65,17 @@ def test_a_trade_adds_up_to_the_last_decimal():
     assert (trade["entry_price"], trade["exit_price"]) == (Decimal("20000.5"), Decimal("19733.5"))
     assert trade["gross_usd"] == Decimal("6000.15") - Decimal("5920.05")
     assert (trade["fees_usd"], trade["net_usd"]) == (Decimal("1.50000001"), Decimal("78.59999999"))
+
+
+def test_what_was_paid_for_holding_until_the_last_exit_is_realised():
+    (trade,) = closed_trades(
+        stored(
+            (1, "entry", "buy", "1", "10", "0"),
+            (1, "exit", "sell", "0.5", "11", "0"),
+            paid=((1, AT, "0.25"), (1, AT + timedelta(hours=1), "0.5"), (2, AT, "7")),
+        )
+    )
+    assert (trade["funding_usd"], trade["net_usd"]) == (Decimal("0.25"), Decimal("0.25"))
 
 
 def test_of_a_trade_that_is_half_open_what_is_closed_is_realised():

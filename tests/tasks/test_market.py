@@ -12,15 +12,22 @@ from hypothesis import strategies as st
 from config.settings import Instrument, Settings, load_settings
 from exchange.rows import Candle, Signal
 from tasks import market
-from tasks.market import DISTANCES, candle_table, load_history, rules_of, signal_table
+from tasks.futures.perpetuals import NO_CHARTS, candle_columns
+from tasks.market import DISTANCES, load_history, rules_of, signal_table
 from trading.errors import InputUnusable, SetupFailed
 from warehouse.strategies.loading import Strategy, load_strategy
 
 NAMES = ("BTC/USD", "ETH/USD")
+MARGIN = {"initial_margin_percent": Decimal(2), "maintenance_margin_percent": Decimal(1)}
 SPECS = (
-    Instrument(futures="PF_XBTUSD", tick_usd=Decimal(1), lot_base=Decimal("0.0001"), maximum_lots=10),
-    Instrument(futures="PF_ETHUSD", tick_usd=Decimal("0.1"), lot_base=Decimal("0.001"), maximum_lots=10),
+    Instrument(futures="PF_XBTUSD", tick_usd=Decimal(1), lot_base=Decimal("0.0001"), maximum_lots=10, **MARGIN),
+    Instrument(futures="PF_ETHUSD", tick_usd=Decimal("0.1"), lot_base=Decimal("0.001"), maximum_lots=10, **MARGIN),
 )
+MOMENT, EXACT = pl.Datetime("us", "UTC"), pl.Decimal(28, 10)
+CHART = {
+    "contract": pl.String, "opened_at": MOMENT,
+    **dict.fromkeys(("open", "high", "low", "close", "volume", "mark_high", "mark_low", "mark_close"), EXACT),
+}  # fmt: skip
 AT = datetime(2023, 1, 1, tzinfo=UTC)
 AT_US = 1_672_531_200_000_000
 BAR = timedelta(minutes=15)
@@ -30,10 +37,10 @@ BAR_US = 900_000_000
 def candle_frame(*rows: tuple[str, int, str, str, str, str]) -> pl.DataFrame:
     """Rows of instrument, number of the bar, open, high, low, close."""
     return pl.DataFrame(
-        [(name, AT + bar * BAR, AT + (bar + 1) * BAR, *map(Decimal, prices)) for name, bar, *prices in rows],
+        [(name, AT + bar * BAR, AT + (bar + 1) * BAR, *map(Decimal, (*prices, "0.5"))) for name, bar, *prices in rows],
         schema={
             "instrument": pl.String, "opened_at": pl.Datetime("us", "UTC"), "closed_at": pl.Datetime("us", "UTC"),
-            **dict.fromkeys(("open", "high", "low", "close"), pl.Decimal(28, 10)),
+            **dict.fromkeys(("open", "high", "low", "close", "volume"), pl.Decimal(28, 10)),
         },
         orient="row",
     )  # fmt: skip
@@ -52,8 +59,20 @@ def signal_frame(*rows: tuple[str, int, int, str, float, float | None, float | N
     )  # fmt: skip
 
 
-def candles_of(frame: pl.DataFrame, basis_bps: str = "0") -> list[Candle]:
-    return [Candle(*row) for row in candle_table(frame, NAMES, SPECS, Decimal(basis_bps)).tolist()]
+def charts(*rows: tuple[str, int, str, str, str, str, str, str | None, str | None, str | None]) -> pl.DataFrame:
+    """Rows of contract, number of the bar, open, high, low, close, volume, and high, low, close of the mark."""
+    exact = [[None if value is None else Decimal(value) for value in values] for _, _, *values in rows]
+    keys = [(contract, AT + bar * BAR) for contract, bar, *_ in rows]
+    return pl.DataFrame([(*key, *values) for key, values in zip(keys, exact, strict=True)], schema=CHART, orient="row")
+
+
+def candles_of(frame: pl.DataFrame, basis_ppm: int = 0, own: pl.DataFrame | None = None) -> list[Candle]:
+    table = candle_columns(frame, NO_CHARTS if own is None else own, NAMES, SPECS, basis_ppm)
+    return [Candle(*row) for row in table.rows()]
+
+
+def prices_of(frame: pl.DataFrame, basis_ppm: int = 0) -> list[Candle]:
+    return [one._replace(volume_lots=0) for one in candles_of(frame, basis_ppm)]
 
 
 def signals_of(frame: pl.DataFrame, after: datetime = AT) -> list[Signal]:
@@ -65,7 +84,7 @@ def test_prices_go_to_the_nearest_tick_of_each_instrument():
         ("ETH/USD", 0, "1200.04", "1200.05", "1199.95", "1200.0"),
         ("BTC/USD", 0, "16500.4", "16500.5", "16499.5", "16500"),
     )
-    assert candles_of(frame) == [
+    assert prices_of(frame) == [
         Candle(0, AT_US, AT_US + BAR_US, 16500, 16501, 16500, 16500),
         Candle(1, AT_US, AT_US + BAR_US, 12000, 12001, 12000, 12000),
     ]
@@ -83,8 +102,22 @@ def test_candles_are_in_the_order_of_their_closes_then_of_the_instruments():
 
 def test_the_basis_is_added_before_rounding():
     frame = candle_frame(("BTC/USD", 0, "10000", "10000.4", "9999.6", "10000"))
-    assert candles_of(frame, "5")[0][3:] == (10005, 10005, 10005, 10005)
-    assert candles_of(frame, "-5")[0][3:] == (9995, 9995, 9995, 9995)
+    assert prices_of(frame, 500)[0][3:7] == (10005, 10005, 10005, 10005)
+    assert prices_of(frame, -500)[0][3:7] == (9995, 9995, 9995, 9995)
+
+
+def test_where_the_perpetual_traded_its_own_prices_and_volume_count():
+    frame = candle_frame(("BTC/USD", 0, *["10000"] * 4), ("BTC/USD", 1, *["10000"] * 4))
+    own = charts(("PF_XBTUSD", 1, "10010", "10020.4", "10009.6", "10015", "7.00019", "10030", "9990", "10011.5"))
+    assert [one[3:] for one in candles_of(frame, 500, own)] == [
+        (10005, 10005, 10005, 10005, 0, 0, 0, 5_000),
+        (10010, 10020, 10010, 10015, 10030, 9990, 10012, 70_001),
+    ]
+
+
+def test_a_perpetual_that_traded_without_a_known_mark_has_none():
+    own = charts(("PF_XBTUSD", 0, *["10010"] * 4, "7", None, None, None))
+    assert candles_of(candle_frame(("BTC/USD", 0, *["10000"] * 4)), 0, own)[0][7:] == (0, 0, 0, 70_000)
 
 
 @given(st.decimals("0.05", "9999999", places=10))

@@ -8,7 +8,7 @@ import polars as pl
 import pytest
 
 from config.settings import Instrument
-from exchange.rows import Fill, Verdict
+from exchange.rows import Ending, Fill, Verdict
 from reports.model import EQUITY_SCHEMA, TRADE_SCHEMA, ZONE_SCHEMA
 from tasks.results import (
     DECISION_SCHEMA,
@@ -25,7 +25,8 @@ from trading.metrics.excursions import Excursions
 from trading.model import Decision, Role
 from warehouse.strategies.zones import SCHEMA
 
-SPEC = Instrument(futures="PF_XBTUSD", tick_usd=Decimal("0.5"), lot_base=Decimal("0.001"), maximum_lots=10)
+MARGIN = {"initial_margin_percent": Decimal(2), "maintenance_margin_percent": Decimal(1)}
+SPEC = Instrument(futures="PF_XBTUSD", tick_usd=Decimal("0.5"), lot_base=Decimal("0.001"), maximum_lots=10, **MARGIN)
 UNIT_E8 = 50_000  # 0.5 USD times 0.001
 TRADE = Trade(
     instrument=0, side=-1, lots=200, signal_at=900_000_000, entered_at=901_000_000,
@@ -115,16 +116,16 @@ def test_who_lost_to_whom_is_said_by_name():
     assert row[1:] == ("BTC/USD", "long", "max_positions", "ETH/USD")
 
 
-def test_an_entry_that_never_filled_has_expired_unless_it_still_waits():
-    at = [100, 200, 300, 400]
-    entered = [Verdict(moment, 0, moment, 1, Decision.ENTERED, expires_at=moment) for moment in at]
+def test_of_an_entry_that_never_filled_it_is_said_why_unless_it_still_waits():
+    entered = [Verdict(moment, 0, moment, 1, Decision.ENTERED) for moment in (100, 200, 300, 400)]
     refused = Verdict(100, 1, 100, 1, Decision.COOLDOWN)
     fill = Fill(101, 0, Role.ENTRY, 1, 5, 1_000, 0, 0, 100, 0, 990, 0)
-    stop = Fill(102, 0, Role.STOP, -1, 5, 990, 0, 0, 200, 0, 0, 0)
     others = fill._replace(instrument=1, signal_at=200)
-    answers = settled([*entered, refused], [fill, stop, others], last_close_at=400)
+    rest = Ending(101, 0, 100, Decision.THIN)  # what a thin market left of an entry that has filled
+    ends = [rest, Ending(250, 0, 200, Decision.EXPIRED), Ending(350, 0, 300, Decision.DRAWDOWN)]
+    answers = settled([*entered, refused], [fill, others], ends)
     assert [answer.decision for answer in answers] == [
-        Decision.ENTERED, Decision.EXPIRED, Decision.EXPIRED, Decision.ENTERED, Decision.COOLDOWN,
+        Decision.ENTERED, Decision.EXPIRED, Decision.DRAWDOWN, Decision.ENTERED, Decision.COOLDOWN,
     ]  # fmt: skip
 
 

@@ -22,6 +22,7 @@ class Fill(NamedTuple):
     price: int
     fee_e8: int = 0
     slippage_e8: int = 0
+    spread_e8: int = 0
     signal_at: int = 0
     ambiguous: int = 0
     stop_price: int = 0

@@ -24,11 +24,12 @@ def days(*equity: float) -> tuple[np.ndarray, np.ndarray]:
 
 
 def trades(*rows: tuple[float, float, float, float]) -> TradeColumns:
-    """Trades of (day of entry, day of exit, net result, R); each traded 50 USD and paid 1 of fees, 0.5 of slippage."""
+    """Trades of (day of entry, day of exit, net result, R); each traded 50 USD, paid 1 of fees, 0.5 of slippage,
+    0.25 of spread, and received 0.75 of funding."""
     entered, exited, net, r = (np.array(column, dtype=np.float64) for column in zip(*rows, strict=True))
     moments = [(JANUARY_2023_US + DAY_US * day).astype(np.int64) for day in (entered, exited)]
-    fees, slippage, traded = (np.full(len(rows), value) for value in (1.0, 0.5, 50.0))
-    return TradeColumns(*moments, net, fees, slippage, r, traded)
+    fees, slippage, traded, spread, funding = (np.full(len(rows), value) for value in (1.0, 0.5, 50.0, 0.25, -0.75))
+    return TradeColumns(*moments, net, fees, slippage, r, traded, spread, funding)
 
 
 def test_a_run_worked_out_by_hand():
@@ -53,6 +54,7 @@ def test_a_run_worked_out_by_hand():
     assert metrics.exposure_percent == pytest.approx(100 * 2.5 / 3)
     assert metrics.fees_usd == 3.0
     assert metrics.slippage_usd == 1.5
+    assert (metrics.spread_usd, metrics.funding_usd, metrics.costs_usd) == (0.75, -2.25, 3.0)
     assert metrics.volatility_percent == pytest.approx(np.std(returns, ddof=1) * math.sqrt(365) * 100)
     assert metrics.cagr_percent is metrics.calmar is metrics.turnover is None  # three days
 
@@ -199,7 +201,7 @@ def runs(draw: st.DrawFn) -> tuple[np.ndarray, np.ndarray, TradeColumns]:
     spans = draw(st.lists(st.tuples(moments, moments).map(sorted), max_size=10))
     net = np.array(draw(st.lists(money, min_size=len(spans), max_size=len(spans))), dtype=np.float64)
     entered, exited = (np.array([span[side] for span in spans], dtype=np.int64) for side in (0, 1))
-    return at, equity, TradeColumns(entered, exited, net, np.abs(net), np.abs(net), net, np.abs(net))
+    return at, equity, TradeColumns(entered, exited, net, np.abs(net), np.abs(net), net, np.abs(net), np.abs(net), net)
 
 
 @given(runs())

@@ -54,6 +54,8 @@ SUMMARY = {
     "sharpe_high": None,
     "expectancy_r_low": None,
     "expectancy_r_high": None,
+    "spread_usd": 0.25,
+    "funding_usd": -0.125,
 }
 TRADES = pl.DataFrame(
     {
@@ -79,6 +81,8 @@ TRADES = pl.DataFrame(
         "mfe_usd": [110.0],
         "mae_r": [0.1],
         "mfe_r": [2.2],
+        "spread_usd": [0.25],
+        "funding_usd": [-0.125],
     }
 )
 FILLS = pl.DataFrame(
@@ -95,6 +99,16 @@ FILLS = pl.DataFrame(
         "fee_usd": pl.Series([Decimal("0.00000001"), Decimal("1.49999999")], dtype=pl.Decimal(18, 8)),
         "slippage_usd": pl.Series([Decimal("0.5"), Decimal(0)], dtype=pl.Decimal(18, 8)),
         "ambiguous": [False] * 2,
+        "spread_usd": pl.Series([Decimal("0.25"), Decimal(0)], dtype=pl.Decimal(18, 8)),
+    }
+)
+PAYMENTS = pl.DataFrame(
+    {
+        "trade_no": [1],
+        "instrument": ["BTC/USD"],
+        "since": [AT],
+        "paid_at": [AT],
+        "amount_usd": pl.Series([Decimal("-0.125")], dtype=pl.Decimal(18, 8)),
     }
 )
 EQUITY = pl.DataFrame({"at": [AT], "equity_usd": [100_100.0], "drawdown_percent": [0.0]})
@@ -107,13 +121,13 @@ DECISIONS = pl.DataFrame(
         "lost_to": ["ETH/USD"],
     }
 )
-RUN = RunRows("r1", SUMMARY, TRADES, FILLS, EQUITY, DECISIONS)
+RUN = RunRows("r1", SUMMARY, TRADES, FILLS, PAYMENTS, EQUITY, DECISIONS)
 
 
 def counts(connection) -> dict[str, int]:
     return {
         table: connection.execute(f"select count(*) from marts.{table}").fetchone()[0]
-        for table in ("backtests", "trades", "fills", "equity", "decisions")
+        for table in ("backtests", "trades", "fills", "funding_payments", "equity", "decisions")
     }
 
 
@@ -121,7 +135,7 @@ def test_a_run_comes_back_as_it_was_stored(warehouse):
     assert store_run(warehouse, RUN) is True
     back = read_run(warehouse, "r1")
     assert back.summary == SUMMARY
-    for name in ("trades", "fills", "equity", "decisions"):
+    for name in ("trades", "fills", "payments", "equity", "decisions"):
         assert getattr(back, name).drop("run_id").equals(getattr(RUN, name))
 
 
@@ -129,7 +143,11 @@ def test_storing_again_replaces_and_adds_nothing(warehouse):
     store_run(warehouse, RUN)
     once = counts(warehouse)
     assert store_run(warehouse, RUN) is False
-    assert counts(warehouse) == once == {"backtests": 1, "trades": 1, "fills": 2, "equity": 1, "decisions": 1}
+    assert (
+        counts(warehouse)
+        == once
+        == {"backtests": 1, "trades": 1, "fills": 2, "funding_payments": 1, "equity": 1, "decisions": 1}
+    )
 
 
 def test_another_run_stands_beside_it(warehouse):
@@ -143,8 +161,16 @@ def test_another_run_stands_beside_it(warehouse):
 
 
 def test_a_run_without_trades_is_a_run(warehouse):
-    store_run(warehouse, replace(RUN, trades=TRADES.clear(), fills=FILLS.clear(), decisions=DECISIONS.clear()))
-    assert counts(warehouse) == {"backtests": 1, "trades": 0, "fills": 0, "equity": 1, "decisions": 0}
+    empty = {name: getattr(RUN, name).clear() for name in ("trades", "fills", "payments", "decisions")}
+    store_run(warehouse, replace(RUN, **empty))
+    assert counts(warehouse) == {
+        "backtests": 1,
+        "trades": 0,
+        "fills": 0,
+        "funding_payments": 0,
+        "equity": 1,
+        "decisions": 0,
+    }
 
 
 def test_a_missing_column_is_named_and_nothing_is_kept(warehouse):

@@ -61,6 +61,13 @@ class Metrics(NamedTuple):
     turnover: float | None  # times the average equity, a year; None under 30 days
     fees_usd: float
     slippage_usd: float
+    spread_usd: float
+    funding_usd: float  # paid; less than 0: received
+
+    @property
+    def costs_usd(self) -> float:
+        """All that trading and holding have cost."""
+        return self.fees_usd + self.spread_usd + self.slippage_usd + self.funding_usd
 
 
 def measure(at: IntArray, equity_usd: FloatArray, starting_usd: float, trades: TradeColumns) -> Metrics:
@@ -96,6 +103,8 @@ def measure(at: IntArray, equity_usd: FloatArray, starting_usd: float, trades: T
         turnover=_turnover(equity_usd, trades, span_us),
         fees_usd=own.fees_usd,
         slippage_usd=own.slippage_usd,
+        spread_usd=own.spread_usd,
+        funding_usd=own.funding_usd,
     )
 
 

@@ -19,9 +19,11 @@ class TradeColumns(NamedTuple):
     slippage_usd: FloatArray
     r_multiple: FloatArray  # net result in units of the risk taken; NaN where there was no stop
     traded_usd: FloatArray  # notional of entry and exit together
+    spread_usd: FloatArray
+    funding_usd: FloatArray  # paid; less than 0: received
 
 
-NO_TRADES = TradeColumns(*(np.empty(0, np.int64),) * 2, *(np.empty(0, np.float64),) * 5)
+NO_TRADES = TradeColumns(*(np.empty(0, np.int64),) * 2, *(np.empty(0, np.float64),) * 7)
 
 
 class TradeFigures(NamedTuple):
@@ -38,6 +40,8 @@ class TradeFigures(NamedTuple):
     average_holding_us: int | None
     fees_usd: float
     slippage_usd: float
+    spread_usd: float
+    funding_usd: float
 
 
 def trade_figures(trades: TradeColumns) -> TradeFigures:
@@ -56,6 +60,8 @@ def trade_figures(trades: TradeColumns) -> TradeFigures:
         average_holding_us=int((trades.exited_at - trades.entered_at).mean()) if net.size else None,
         fees_usd=float(trades.fees_usd.sum()),
         slippage_usd=float(trades.slippage_usd.sum()),
+        spread_usd=float(trades.spread_usd.sum()),
+        funding_usd=float(trades.funding_usd.sum()),
     )
 
 

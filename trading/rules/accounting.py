@@ -1,7 +1,7 @@
 """Money and positions: what fills, prices, days and transfers do to the books. Exact: no rounding is ever lost."""
 
 from trading.compiled import rule
-from trading.model import DAY_US, Decision, Event, EventKind, Phase, Role, Rules, Slot, State, equity_e8, scaled
+from trading.model import DAY_US, PPM, Decision, Event, EventKind, Phase, Role, Rules, Slot, State, equity_e8, scaled
 
 WHOLE = 1 << 62  # lots: more than any order has
 
@@ -75,7 +75,7 @@ def sold(slot: Slot, event: Event, rules: Rules) -> Slot:
 def book_dead_order(state: State, event: Event) -> State:
     """An order of this trade was refused, or is gone with lots unfilled. What it filled before is held.
 
-    That an entry expired unfilled is the last word on its signal.
+    That an entry expired unfilled, or found too little to trade with, is the last word on its signal.
     """
     if event.kind != EventKind.REFUSED and event.kind != EventKind.CANCELLED:
         return state
@@ -85,8 +85,8 @@ def book_dead_order(state: State, event: Event) -> State:
     if event.role != Role.ENTRY:
         return state._replace(slot=without_order(slot, event.role, WHOLE))
     phase = Phase.OPEN.value if slot.phase == Phase.ENTERING else slot.phase
-    expired = event.reason == Decision.EXPIRED and slot.entered_at == 0
-    decision = Decision.EXPIRED.value if expired else slot.decision
+    is_the_last_word = event.reason == Decision.EXPIRED or event.reason == Decision.THIN
+    decision = event.reason if is_the_last_word and slot.entered_at == 0 else slot.decision
     return state._replace(slot=slot._replace(phase=phase, wanted_lots=0, decision=decision))
 
 
@@ -150,6 +150,12 @@ def total_up(state: State, before: Slot, rules: Rules) -> State:
             short_notional_e8=account.short_notional_e8 + exposure_e8(slot, -1, rules) - exposure_e8(before, -1, rules),
             long_buckets=account.long_buckets + in_bucket(slot, 1, rules) - in_bucket(before, 1, rules),
             short_buckets=account.short_buckets + in_bucket(slot, -1, rules) - in_bucket(before, -1, rules),
+            initial_e8=account.initial_e8
+            + held_margin_e8(slot, rules.initial_ppm, rules)
+            - held_margin_e8(before, rules.initial_ppm, rules),
+            maintenance_e8=account.maintenance_e8
+            + held_margin_e8(slot, rules.maintenance_ppm, rules)
+            - held_margin_e8(before, rules.maintenance_ppm, rules),
         ),
         slot,
     )
@@ -177,6 +183,18 @@ def in_bucket(slot: Slot, side: int, rules: Rules) -> int:
 def exposure_e8(slot: Slot, side: int, rules: Rules) -> int:
     """Notional on `side`: what is held, at its entry prices, and what is on its way, at the signal's (I10)."""
     return slot.cost_e8 + notional_e8(slot.signal_price, slot.wanted_lots, rules) if slot.side == side else 0
+
+
+@rule
+def held_margin_e8(slot: Slot, margin_ppm: int, rules: Rules) -> int:
+    """Margin for what a slot holds and has on its way, of its value at entry (Kraken: "position value at entry")."""
+    return margin_e8(exposure_e8(slot, slot.side, rules), margin_ppm)
+
+
+@rule
+def margin_e8(exposure: int, margin_ppm: int) -> int:
+    """Margin for a notional, rounded up."""
+    return -scaled(-exposure, margin_ppm, PPM)
 
 
 @rule

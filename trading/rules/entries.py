@@ -11,14 +11,15 @@ def enter(state: State, event: Event, rules: Rules) -> State:
     """Answer a signal: take it, or say why not. The answer stays in `slot.decision`."""
     if event.kind != EventKind.SIGNAL:
         return state
-    refused = refusal(state, event, rules)
+    lots = lots_for(state, event, rules)
+    refused = refusal(state, event, lots, rules)
     if refused != 0:
         return state._replace(slot=state.slot._replace(decision=refused))
     return state._replace(
         slot=FLAT._replace(
             phase=Phase.ENTERING,
             side=event.side,
-            wanted_lots=lots_for(state, event, rules),
+            wanted_lots=lots,
             last_price=event.price,
             signal_at=event.signal_at,
             signal_price=asked_price(event),

@@ -1,14 +1,17 @@
 """What keeps us from trading: one small function per reason, each before the order, never after (I22)."""
 
-from trading.compiled import rule
+from trading.compiled import routine, rule
 from trading.model import BUCKET_BASE, PPM, Command, Decision, Event, EventKind, Phase, Rules, State, equity_e8, scaled
-from trading.rules.accounting import notional_e8
-from trading.rules.sizing import asked_price, lots_for
+from trading.rules.accounting import margin_e8, notional_e8
+from trading.rules.sizing import asked_price
 
 
-@rule
-def refusal(state: State, event: Event, rules: Rules) -> int:
-    """The first guard that says no to a signal, as a Decision; NONE when all agree."""
+@routine
+def refusal(state: State, event: Event, lots: int, rules: Rules) -> int:
+    """The first guard that says no to a signal that would trade so many lots, as a Decision; NONE when all agree.
+
+    Compiled once and called: signals are rare.
+    """
     return (
         in_position(state)
         or stale(state, event)
@@ -18,9 +21,11 @@ def refusal(state: State, event: Event, rules: Rules) -> int:
         or correlation(state, event, rules)
         or cooldown(state, event)
         or no_stop(event)
-        or below_minimum(state, event, rules)
-        or margin(state, event, rules)
-        or exposure(state, event, rules)
+        or below_minimum(lots, rules)
+        or margin(state, event, lots, rules)
+        or exposure(state, event, lots, rules)
+        or collateral(state, event, lots, rules)
+        or liquidation(state, event, lots, rules)
     )
 
 
@@ -91,35 +96,59 @@ def no_stop(event: Event) -> int:
 
 
 @rule
-def below_minimum(state: State, event: Event, rules: Rules) -> int:
+def below_minimum(lots: int, rules: Rules) -> int:
     """Too small for the venue is no order, said once (I24)."""
-    return 0 if lots_for(state, event, rules) >= rules.minimum_lots else Decision.BELOW_MINIMUM.value
+    return 0 if lots >= rules.minimum_lots else Decision.BELOW_MINIMUM.value
 
 
 @rule
-def margin(state: State, event: Event, rules: Rules) -> int:
+def margin(state: State, event: Event, lots: int, rules: Rules) -> int:
     """All positions, held and on their way (I10), and this one, are worth at most so much of equity."""
     held = state.account.long_notional_e8 + state.account.short_notional_e8
-    return 0 if affords(held, rules.max_leverage_ppm, state, event, rules) else Decision.MARGIN.value
+    return 0 if affords(held, asked_e8(event, lots, rules), rules.max_leverage_ppm, state) else Decision.MARGIN.value
 
 
 @rule
-def exposure(state: State, event: Event, rules: Rules) -> int:
+def exposure(state: State, event: Event, lots: int, rules: Rules) -> int:
     """The same of one side by itself."""
     account = state.account
     held = account.long_notional_e8 if event.side > 0 else account.short_notional_e8
-    return 0 if affords(held, rules.max_side_ppm, state, event, rules) else Decision.EXPOSURE.value
+    return 0 if affords(held, asked_e8(event, lots, rules), rules.max_side_ppm, state) else Decision.EXPOSURE.value
 
 
 @rule
-def affords(held_e8: int, limit_ppm: int, state: State, event: Event, rules: Rules) -> bool:
+def collateral(state: State, event: Event, lots: int, rules: Rules) -> int:
+    """The venue asks for margin to enter: what it would refuse is not sent."""
+    needed = state.account.initial_e8 + margin_e8(asked_e8(event, lots, rules), rules.initial_ppm)
+    return 0 if rules.initial_ppm == 0 or needed <= equity_e8(state.account) else Decision.MARGIN.value
+
+
+@rule
+def liquidation(state: State, event: Event, lots: int, rules: Rules) -> int:
+    """A stop that the account does not live to see protects nothing: after its loss, equity must still hold all
+    positions, and this one, with something to spare."""
+    if rules.maintenance_ppm == 0:
+        return 0
+    equity = equity_e8(state.account)
+    left = equity - notional_e8(event.stop_distance, lots, rules)
+    held = state.account.maintenance_e8 + margin_e8(asked_e8(event, lots, rules), rules.maintenance_ppm)
+    return 0 if left - held >= scaled(equity, rules.liquidation_buffer_ppm, PPM) else Decision.LIQUIDATION.value
+
+
+@rule
+def asked_e8(event: Event, lots: int, rules: Rules) -> int:
+    """Value of an entry at the price that it asks for."""
+    return notional_e8(asked_price(event), lots, rules)
+
+
+@rule
+def affords(held_e8: int, asked: int, limit_ppm: int, state: State) -> bool:
     """Whether what is held, with this entry as it would be sized, is within a share of equity; 0 is no limit.
 
     Refused rather than cut down: a smaller position than the rules size is another trade.
     """
     if limit_ppm == 0:
         return True
-    asked = notional_e8(asked_price(event), lots_for(state, event, rules), rules)
     return held_e8 + asked <= scaled(equity_e8(state.account), limit_ppm, PPM)
 
 

@@ -10,8 +10,10 @@ def lots_for(state: State, event: Event, rules: Rules) -> int:
     """Lots that lose the risked share of equity when the stop is hit at its price, within the caps.
 
     Rounded down to whole lots (I24); 0 or less when there is nothing to risk. Before costs, and at the price that is
-    asked for: the fill is not known yet. Expects a stop distance and such a price of at least one tick.
+    asked for: the fill is not known yet. None without a stop that a price above zero could hold.
     """
+    if not 0 < event.stop_distance < asked_price(event):
+        return 0
     equity = equity_e8(state.account)
     by_risk = scaled(equity, rules.risk_ppm, PPM) // notional_e8(event.stop_distance, 1, rules)
     by_notional = scaled(equity, rules.max_notional_ppm, PPM) // notional_e8(asked_price(event), 1, rules)

@@ -58,18 +58,26 @@ def publication(
 
 
 def candles_hash(connection: Publication, last: datetime | None) -> str:
-    """Fingerprint of all published candles that close by `last`, to the last digit: what features and signals hang on.
+    """Fingerprint of all published candles that close by `last`, to the last digit: what features and signals hang on;
+    and of what the perpetuals told by then, which they are traded at.
 
-    A sum of hashes of rows, which one version of DuckDB computes alike on every machine.
+    Sums of hashes of rows, which one version of DuckDB computes alike on every machine.
     """
-    row = connection.execute(
-        "select concat_ws(' ', count(*), sum(hash(told)::hugeint)) from ("
-        " select instrument, timeframe, opened_at, open, high, low, close, volume, trades from marts.candles"
-        " where $last is null or closed_at <= $last) as told",
-        {"last": last},
-    ).fetchone()
-    assert row is not None
-    return str(row[0])
+    told = (
+        ("instrument, timeframe, opened_at, open, high, low, close, volume, trades", "marts.candles", "closed_at"),
+        ("instrument, price, timeframe, opened_at, open, high, low, close", "marts.futures_candles", "closed_at"),
+        ("instrument, began_at, rate", "marts.funding_rates", "began_at"),
+    )
+    sums = []
+    for columns, table, time in told:
+        query = (
+            "select concat_ws(' ', count(*), sum(hash(told)::hugeint)) from"
+            f" (select {columns} from {table} where $last is null or {time} <= $last) as told"
+        )
+        row = connection.execute(query, {"last": last}).fetchone()
+        assert row is not None
+        sums.append(str(row[0]))
+    return ", ".join(sums)
 
 
 def run_strategy(

@@ -112,7 +112,28 @@ _MORE_FIGURES_OF_RUNS = (
     """,
 )  # fmt: skip
 
-STEPS = {1: _FILES_OF_THEIR_OWN_STATE, 2: _MORE_FIGURES_OF_RUNS}  # by the version that they start from
+# Runs of before crossed no spread and paid no funding.
+_COSTS_OF_PERPETUALS = (
+    *(
+        f"alter table marts.{table} add column {name} double default 0"
+        for table in ("backtests", "trades")
+        for name in ("spread_usd", "funding_usd")
+    ),
+    """
+    create table if not exists marts.fills (
+        run_id varchar, fill_no bigint, trade_no bigint, instrument varchar, filled_at timestamptz, role varchar,
+        side varchar, quantity_base decimal(28, 10), price decimal(18, 10), notional_usd decimal(28, 8),
+        fee_usd decimal(18, 8), slippage_usd decimal(18, 8), ambiguous boolean
+    )
+    """,
+    "alter table marts.fills add column spread_usd decimal(18, 8) default 0",
+)
+
+STEPS = {
+    1: _FILES_OF_THEIR_OWN_STATE,
+    2: _MORE_FIGURES_OF_RUNS,
+    3: _COSTS_OF_PERPETUALS,
+}  # by the version that they start from
 
 
 def migrate(connection: duckdb.DuckDBPyConnection, version: int) -> None:

@@ -1,0 +1,1 @@
+"""The perpetuals that a strategy on spot is traded on."""
