@@ -11,7 +11,9 @@ import threading
 from collections.abc import Callable, Iterator
 from http.server import BaseHTTPRequestHandler, HTTPServer
 from pathlib import Path
+from typing import Any
 
+import duckdb
 import pytest
 from doses import DEEP, USUAL, dose
 from hypothesis import is_hypothesis_test, settings
@@ -84,6 +86,22 @@ UNWATCHED = (
     "warehouse/test_told_rates.py",
     "warehouse/test_upkeep_copies.py",
 )
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """In the fast tier DuckDB has one thread in a test's own process; a test that needs more says `set threads = 2`.
+
+    Two test processes have two processors, and a second thread mostly waits for the first by spinning: a fifth of the
+    time of all SQL. The processes that tests start, and the deep tier, have as many as the settings say.
+    """
+    if config.getoption("--hypothesis-profile") == DEEP:
+        return
+    connect = duckdb.connect
+
+    def connect_with_one_thread(*given: Any, config: dict[str, Any] | None = None, **named: Any) -> Any:
+        return connect(*given, config={**(config or {}), "threads": 1}, **named)
+
+    duckdb.connect = connect_with_one_thread
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
