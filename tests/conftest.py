@@ -119,6 +119,20 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
             item.add_marker("no_cover")
 
 
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_setup(item: pytest.Item) -> Iterator[None]:
+    """Nor does coverage watch what is made for such a test: pytest-cov pauses for its call only."""
+    watch = item.config.pluginmanager.getplugin("_cov")
+    if watch is None or watch.cov_controller is None or item.get_closest_marker("no_cover") is None:
+        yield
+        return
+    watch.cov_controller.pause()
+    try:
+        yield
+    finally:
+        watch.cov_controller.resume()
+
+
 def pytest_collection_finish() -> None:
     """What was imported stays, so the garbage collector need not look at it again and again: a tenth of the time."""
     gc.freeze()
