@@ -11,7 +11,9 @@ import threading
 from collections.abc import Callable, Iterator
 from http.server import BaseHTTPRequestHandler, HTTPServer
 from pathlib import Path
+from typing import Any
 
+import duckdb
 import pytest
 from doses import DEEP, USUAL, dose
 from hypothesis import is_hypothesis_test, settings
@@ -86,6 +88,22 @@ UNWATCHED = (
 )
 
 
+def pytest_configure(config: pytest.Config) -> None:
+    """In the fast tier DuckDB has one thread in a test's own process; a test that needs more says `set threads = 2`.
+
+    Two test processes have two processors, and a second thread mostly waits for the first by spinning: a fifth of the
+    time of all SQL. The processes that tests start, and the deep tier, have as many as the settings say.
+    """
+    if config.getoption("--hypothesis-profile") == DEEP:
+        return
+    connect = duckdb.connect
+
+    def connect_with_one_thread(*given: Any, config: dict[str, Any] | None = None, **named: Any) -> Any:
+        return connect(*given, config={**(config or {}), "threads": 1}, **named)
+
+    duckdb.connect = connect_with_one_thread
+
+
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Coverage does not watch what is named above, nor properties, which go many times where examples go.
 
@@ -99,6 +117,20 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
             item.add_marker("property")
         if is_property or item.path in unwatched:
             item.add_marker("no_cover")
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_setup(item: pytest.Item) -> Iterator[None]:
+    """Nor does coverage watch what is made for such a test: pytest-cov pauses for its call only."""
+    watch = item.config.pluginmanager.getplugin("_cov")
+    if watch is None or watch.cov_controller is None or item.get_closest_marker("no_cover") is None:
+        yield
+        return
+    watch.cov_controller.pause()
+    try:
+        yield
+    finally:
+        watch.cov_controller.resume()
 
 
 def pytest_collection_finish() -> None:

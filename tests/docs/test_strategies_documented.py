@@ -8,31 +8,11 @@ from pathlib import Path
 
 import pytest
 
-from config.settings import ROOT, load_settings
+from config.settings import ROOT
 from docs.strategy_list import DOCUMENT, document
 from ops.cli import main
-from tasks.candles import land_archive, publish, validate_batch
-from tasks.stages import build_all, check_all
 
 TEXT = DOCUMENT.read_text("utf-8")
-CANDLES = 5_400  # of 15m: enough for every check to be tried; the days go years back, so that they have a trend
-
-
-@pytest.fixture(scope="module")
-def published(tmp_path_factory):
-    """A home with candles of one instrument."""
-    home = tmp_path_factory.mktemp("home")
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("SLIPWAY_HOME", str(home))
-        settings = load_settings("paper")
-        lines = (settings.paths.sample / "XBTUSD_15.csv").read_text("utf-8").splitlines(keepends=True)
-        (home / "XBTUSD_15.csv").write_text("".join(lines[:CANDLES]), "utf-8")
-        for file in (home / "XBTUSD_15.csv", settings.paths.sample / "XBTUSD_1440.csv"):
-            validate_batch(settings, land_archive(settings, file))
-        build_all(settings)
-        check_all(settings, run="docs")
-        publish(settings)
-        yield home
 
 
 def test_the_list_is_up_to_date():
@@ -40,7 +20,7 @@ def test_the_list_is_up_to_date():
 
 
 @pytest.mark.xdist_group("heavy")
-def test_the_readers_first_strategy_is_found_clean_and_trades(published, tmp_path, monkeypatch, capsys):
+def test_the_readers_first_strategy_is_found_clean_and_trades(home, tmp_path, monkeypatch, capsys):
     (sql,) = re.findall(r"^```sql\n(.*?)^```", TEXT, flags=re.DOTALL | re.MULTILINE)
     (name,) = re.findall(r"^Save this as `(\w+\.sql)`", TEXT, flags=re.MULTILINE)
     (tmp_path / name).write_text(sql, "utf-8")
@@ -53,11 +33,11 @@ def test_the_readers_first_strategy_is_found_clean_and_trades(published, tmp_pat
 
 
 @pytest.mark.xdist_group("heavy")
-def test_why_there_is_no_trade_today_is_a_query(published):
+def test_why_there_is_no_trade_today_is_a_query(home):
     (query,) = re.findall(r'^\$ slipway sql -c "(select rejection.*)"$', TEXT, flags=re.MULTILINE)
     told = subprocess.run(
         [Path(sys.executable).with_name("slipway"), "sql", "-c", query],
-        env={**os.environ, "SLIPWAY_HOME": str(published)}, capture_output=True, text=True, check=True, timeout=240,
+        env={**os.environ, "SLIPWAY_HOME": str(home)}, capture_output=True, text=True, check=True, timeout=240,
     )  # fmt: skip
     assert "bias of the day" in told.stdout
 

@@ -374,6 +374,20 @@ def test_an_inbox_lands_what_is_good_names_what_is_bad_and_is_not_poisoned_by_it
     assert told.count("files in the inbox not read") == 1
 
 
+def test_runs_whose_processes_are_gone_are_given_up(slipway: Slipway) -> None:
+    assert slipway.up.worker is not None
+    psutil.Process(slipway.up.worker.pid).kill()  # so that no schedule begins a run meanwhile; last test of this module
+    with Orchestrator(slipway.up.api_url) as server:
+        server.end_lost_runs()  # what a schedule had begun
+        flow_id = server._ask("POST", "/flows/", {"name": "lost"})["id"]
+        lost = [{"flow_id": flow_id, "state": {"type": state}} for state in ("PENDING", "RUNNING", "SCHEDULED")]
+        ids = [server._ask("POST", "/flow_runs/", run)["id"] for run in lost]
+        assert server.end_lost_runs() == 2
+        assert [server.run(run_id).state_type for run_id in ids] == ["CRASHED", "CRASHED", "SCHEDULED"]
+        assert server.run(ids[0]).state_name == "Lost"
+        assert server.end_lost_runs() == 0
+
+
 class Silent:
     """A screen that nobody looks at."""
 
@@ -388,8 +402,7 @@ def _schedule_an_hour_ago(server: Orchestrator) -> str:
     at = (datetime.now(UTC) - timedelta(hours=1)).isoformat()
     state = {"type": "SCHEDULED", "state_details": {"scheduled_time": at}}
     asked = {"state": state, "tags": ["auto-scheduled"]}
-    url = f"{server.api_url}/deployments/{ids['transform/build']}/create_flow_run"
-    run_id: str = httpx.post(url, json=asked, trust_env=False).raise_for_status().json()["id"]
+    run_id: str = server._ask("POST", f"/deployments/{ids['transform/build']}/create_flow_run", asked)["id"]
     return run_id
 
 

@@ -15,7 +15,6 @@ from pathlib import Path
 from typing import Any
 from uuid import uuid4
 
-import httpx
 import pytest
 
 from config.settings import Settings, load_settings
@@ -72,21 +71,6 @@ def test_prefects_own_server_keeps_runs_as_long_as_the_settings_say() -> None:
         [sys.executable, "-c", code], cwd=ROOT, env=environment, capture_output=True, text=True, check=True
     )
     assert json.loads(done.stdout) == [["events", "flow_runs", "orphans"], load_settings().lifecycle.run_days, 7]
-
-
-def test_runs_whose_processes_are_gone_are_given_up(api_url: str) -> None:
-    def asked(path: str, body: dict[str, Any]) -> str:
-        answer = httpx.post(f"{api_url}/{path}", json=body, trust_env=False).raise_for_status()
-        made: str = answer.json()["id"]
-        return made
-
-    flow_id = asked("flows/", {"name": "lost"})
-    ids = [asked("flow_runs/", {"flow_id": flow_id, "state": {"type": t}}) for t in ("PENDING", "RUNNING", "SCHEDULED")]
-    with Orchestrator(api_url) as server:
-        assert server.end_lost_runs() == 2
-        assert [server.run(run_id).state_type for run_id in ids] == ["CRASHED", "CRASHED", "SCHEDULED"]
-        assert server.run(ids[0]).state_name == "Lost"
-        assert server.end_lost_runs() == 0
 
 
 def test_a_person_is_told_of_a_flow_that_failed(settings: Settings) -> None:

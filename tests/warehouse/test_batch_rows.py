@@ -99,7 +99,8 @@ def are_equal(connection, one, other):
 @pytest.fixture(scope="module", params=[1, 2, 3])
 def connection(request):
     """A warehouse that is emptied for every example, read by as many threads as the parameter says."""
-    with duckdb.connect(config={"threads": request.param, "memory_limit": "500MB"}) as opened:
+    with duckdb.connect(config={"memory_limit": "500MB"}) as opened:
+        opened.execute(f"set threads = {request.param}")
         configure(opened)
         create_schema(opened)
         yield opened

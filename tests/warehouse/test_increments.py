@@ -6,7 +6,7 @@ from pathlib import Path
 import duckdb
 import pytest
 from doses import examples
-from hypothesis import example, given, settings
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from stage_sets import ALL as STAGES
 from stage_sets import without_strategies
@@ -63,8 +63,6 @@ COMPLETES = [piece("XBTUSD", BASE + 80, (1, 1))]
 BEHIND_A_HOLE = [piece("SOLUSD", 0, (453, 32), (300, 1)), piece("SOLUSD", 755, (1, 1), level=101)]
 
 
-@example(COMPLETES)
-@example(BEHIND_A_HOLE)
 @given(STEPS)
 @examples(4)
 def test_building_piece_by_piece_ends_where_building_all_ends(tmp_path_factory, steps):
