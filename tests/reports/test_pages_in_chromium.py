@@ -5,9 +5,11 @@ from dataclasses import replace
 import pytest
 from looking import faint_texts, pixels, sticks_out_px
 from test_comparison import run_of
+from test_sweep_html import sweep_of
 
 from reports.backtest import write_report
 from reports.comparison import write_comparison
+from reports.sweep_page import write_sweep
 
 pytestmark = pytest.mark.xdist_group("browser")  # one for all
 
@@ -29,7 +31,12 @@ def comparison(tmp_path_factory):
     return write_comparison(runs, tmp_path_factory.mktemp("pages") / "comparison.html")
 
 
-@pytest.fixture(params=["report", "comparison"])
+@pytest.fixture(scope="session")
+def sweep(tmp_path_factory):
+    return write_sweep(sweep_of(), tmp_path_factory.mktemp("pages") / "sweep.html")
+
+
+@pytest.fixture(params=["report", "comparison", "sweep"])
 def page(request):
     return request.getfixturevalue(request.param)
 
@@ -148,6 +155,23 @@ def test_the_table_is_filtered_and_sorted(browser, report):
 def test_runs_side_by_side_are_lines_of_their_colours(browser, comparison):
     tab = browser.open(comparison)
     for colour in ("run_0", "run_1"):
+        assert len(pixels(tab, "#growth", colour)) > 100, colour
+
+
+def test_the_map_of_two_other_parameters_takes_the_place_of_the_first(browser, sweep):
+    tab = browser.open(sweep)
+    captions = (
+        "[...document.querySelectorAll('.map')].filter(map => map.checkVisibility()).map(map => map.caption.innerText)"
+    )
+    assert tab.value(captions) == ["Sharpe by bars, across, and stop, down"]
+    tab.value("document.getElementById('map-choice').focus()")
+    tab.press("ArrowDown")
+    assert tab.value(captions) == ["Sharpe by bars, across, and side, down"]
+
+
+def test_the_growth_of_the_best_sets_is_drawn(browser, sweep):
+    tab = browser.open(sweep)
+    for colour in ("run_0", "run_1", "run_2"):
         assert len(pixels(tab, "#growth", colour)) > 100, colour
 
 
