@@ -9,6 +9,7 @@ from reports.model import BacktestView
 from trading.metrics.returns import MonthlyReturn, monthly_returns
 
 MONTHS = ("Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec")
+MOST_WINNERS = 5  # instruments that are named
 STRONG_MONTH_PERCENT = 10.0  # a month this far from zero has the full colour
 
 
@@ -126,7 +127,8 @@ def decisions(view: BacktestView) -> str:
         )
         for name, number in view.decisions.items()
     )
-    return f"<h3>What became of {wording.count(total, 'signal')}</h3><dl class=pairs>{rows}</dl>"
+    lost = _lost_to(view)
+    return f"<h3>What became of {wording.count(total, 'signal')}</h3><dl class=pairs>{rows}</dl>{lost}"
 
 
 def sources(view: BacktestView) -> str:
@@ -169,6 +171,20 @@ def _cagr(view: BacktestView) -> str:
     if view.metrics.cagr_percent is None:
         return f"in {wording.period(view)}"
     return f"{wording.signed_percent(view.metrics.cagr_percent, 1)} a year"
+
+
+def _lost_to(view: BacktestView) -> str:
+    """Who had the room that others of the same close found taken; empty where nobody lost it."""
+    if not view.lost_to:
+        return ""
+    winners = sorted(view.lost_to.items(), key=lambda entry: (-entry[1], entry[0]))
+    named = [f"{name} {number:,}" for name, number in winners[:MOST_WINNERS]]
+    others = sum(number for _, number in winners[MOST_WINNERS:])
+    told = ", ".join((*named, f"others {others:,}") if others else named)
+    total = wording.count(sum(view.lost_to.values()), "signal")
+    return (
+        f"<p class=note>The room that {total} found taken went to a higher rank at the same close: {escape(told)}.</p>"
+    )
 
 
 def _days(view: BacktestView) -> int:

@@ -228,6 +228,7 @@ def _view(settings: Settings, request: Request, strategy: Strategy, history: His
         trades=run.trades,
         equity=run.equity,
         decisions=dict(Counter(run.decisions["decision"].to_list())),
+        lost_to=dict(Counter(run.decisions["lost_to"].drop_nulls().to_list())),
         zones=zone_rows(history.zones, run.trades),
     )
 
