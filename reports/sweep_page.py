@@ -263,8 +263,9 @@ def _walked(view: SweepView) -> str:
     )
     return (
         '<section class="card" aria-labelledby="walked-title"><h2 id="walked-title">Walked forward</h2>'
-        '<div class="scroll"><table class="compared"><thead><tr><th scope=col>Fold</th><th scope=col>Judged, UTC</th>'
-        f"<th scope=col>Chosen before</th><th scope=col>{escape(_name(view.objective).capitalize())} before</th>"
+        '<div class="scroll"><table class="compared walked"><thead><tr><th scope=col>Fold</th>'
+        "<th scope=col>Judged, UTC</th>"
+        f"<th scope=col>Chosen before</th><th scope=col>{escape(_name(view.objective))} before</th>"
         f"{_headings(view)}</tr></thead><tbody>{body}</tbody></table></div></section>"
     )
 

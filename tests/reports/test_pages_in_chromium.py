@@ -27,7 +27,8 @@ def report(make_view, make_zones, tmp_path_factory):
 
 @pytest.fixture(scope="session")
 def comparison(tmp_path_factory):
-    runs = [run_of("a" * 16), run_of("b" * 16, {"risk": "2"}, sharpe=2.0)]
+    bounds = {"net_profit_usd_low": -58_100.25, "net_profit_usd_high": -24_438.48}
+    runs = [run_of("a" * 16, **bounds), run_of("b" * 16, {"risk": "2"}, sharpe=2.0, **bounds)]
     return write_comparison(runs, tmp_path_factory.mktemp("pages") / "comparison.html")
 
 
@@ -156,6 +157,13 @@ def test_runs_side_by_side_are_lines_of_their_colours(browser, comparison):
     tab = browser.open(comparison)
     for colour in ("run_0", "run_1"):
         assert len(pixels(tab, "#growth", colour)) > 100, colour
+
+
+def test_the_figures_of_two_runs_are_seen_on_a_phone_at_once(browser, comparison):
+    tab = browser.open(comparison, width=390, height=844)
+    assert (
+        tab.value("(box => box.scrollWidth - box.clientWidth)(document.querySelector('.scroll:has(.compared)'))") == 0
+    )
 
 
 def test_the_map_of_two_other_parameters_takes_the_place_of_the_first(browser, sweep):
