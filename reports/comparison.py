@@ -89,6 +89,21 @@ def render(runs: Sequence[ComparedRun]) -> str:
     )
 
 
+def growth_curve(name: str, equity: pl.DataFrame, starting_usd: float) -> Mapping[str, Any]:
+    """A line of `comparison.js`: growth in percent of the starting cash, and the drawdown, both in columns of JSON.
+
+    Runs with another cash can so be laid over each other. `equity` has the columns of `EQUITY_SCHEMA`.
+    """
+    drawn = thinned(equity)
+    grown = pl.Series((drawn["equity_usd"].to_numpy() / starting_usd - 1) * 100, dtype=pl.Float64)
+    return {
+        "name": name,
+        "time": moments(drawn["at"]),
+        "grown_percent": numbers(grown.round(GROWTH_PLACES)),
+        "drawdown_percent": numbers((-drawn["drawdown_percent"]).round(GROWTH_PLACES)),
+    }
+
+
 def _caution(runs: Sequence[ComparedRun]) -> str:
     """What keeps the runs from being compared; empty when they were asked the same."""
     others = [_label(name) for name in SAME_MARKET if len({_shown(run.figures[name]) for run in runs}) > 1]
@@ -161,13 +176,4 @@ def _shown(value: object) -> str:
 
 
 def _curve(run: ComparedRun) -> Mapping[str, Any]:
-    """Growth in percent of the starting cash, and the drawdown: runs with another cash can be laid over each other."""
-    starting_usd = run.figures["final_equity_usd"] - run.figures["net_profit_usd"]
-    drawn = thinned(run.equity)
-    grown = pl.Series((drawn["equity_usd"].to_numpy() / starting_usd - 1) * 100, dtype=pl.Float64)
-    return {
-        "name": _name(run),
-        "time": moments(drawn["at"]),
-        "grown_percent": numbers(grown.round(GROWTH_PLACES)),
-        "drawdown_percent": numbers((-drawn["drawdown_percent"]).round(GROWTH_PLACES)),
-    }
+    return growth_curve(_name(run), run.equity, run.figures["final_equity_usd"] - run.figures["net_profit_usd"])

@@ -88,6 +88,7 @@ class BacktestView:
     trades: pl.DataFrame
     equity: pl.DataFrame
     decisions: Mapping[str, int] = field(default_factory=dict)  # what became of the signals, and of how many
+    lost_to: Mapping[str, int] = field(default_factory=dict)  # of those without room: who had it by a higher rank
     zones: pl.DataFrame = field(default_factory=lambda: pl.DataFrame(schema=ZONE_SCHEMA))  # that were traded on
 
 

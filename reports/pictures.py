@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
 INK, SOFT, LINE = "#131722", "#5b6472", "#e2e5ec"
-GAIN, LOSS, HELD = "#078a74", "#d42f3f", "#9aa3b2"
+GAIN, LOSS, HELD = "#067a67", "#c62333", "#9aa3b2"
 WIDTH_INCHES, HEIGHT_INCHES, DOTS_PER_INCH = 11.0, 5.2, 130
 
 

@@ -9,6 +9,7 @@ from reports.model import BacktestView
 from trading.metrics.returns import MonthlyReturn, monthly_returns
 
 MONTHS = ("Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec")
+MOST_WINNERS = 5  # instruments that are named
 STRONG_MONTH_PERCENT = 10.0  # a month this far from zero has the full colour
 
 
@@ -53,7 +54,7 @@ def tiles(view: BacktestView) -> str:
          f"USD, of which fees {wording.usd(metrics.fees_usd, 0)}"),
         ("Excursions", _excursions(view), None, "R, mean of the worst and of the best moments"),
     )  # fmt: skip
-    return "".join(_tile(*tile) for tile in shown)
+    return "".join(tile(*one) for one in shown)
 
 
 def assumptions(view: BacktestView) -> str:
@@ -67,7 +68,7 @@ def assumptions(view: BacktestView) -> str:
             "the candle of their stop does not say what came first, and the worse is assumed."
         )
     stated.append(wording.sureness(view.intervals, _days(view)))
-    return _items(filter(None, stated))
+    return items(filter(None, stated))
 
 
 def zones(view: BacktestView) -> str:
@@ -123,29 +124,30 @@ def decisions(view: BacktestView) -> str:
     if not view.decisions:
         return ""
     total = sum(view.decisions.values())
-    rows = _pairs(
+    rows = pairs(
         (
             name.replace("_", " "),
             f"{number:,} ({wording.percent(100 * number / max(total, 1), 1)})",
         )
         for name, number in view.decisions.items()
     )
-    return f"<h3>What became of {wording.count(total, 'signal')}</h3><dl class=pairs>{rows}</dl>"
+    lost = _lost_to(view)
+    return f"<h3>What became of {wording.count(total, 'signal')}</h3><dl class=pairs>{rows}</dl>{lost}"
 
 
 def sources(view: BacktestView) -> str:
     """Where the candles come from, and what is missing in them."""
-    return _items(view.data_sources)
+    return items(view.data_sources)
 
 
 def configuration(view: BacktestView) -> str:
     """Every setting that shaped the run."""
-    return _pairs(view.configuration)
+    return pairs(view.configuration)
 
 
 def provenance(view: BacktestView) -> str:
     """What it takes to get the same run again."""
-    return _pairs((
+    return pairs((
         ("run", view.run_id),
         *((f"{name} hash", value) for name, value in view.hashes.items()),
         ("code", view.code_version),
@@ -153,10 +155,40 @@ def provenance(view: BacktestView) -> str:
     ))  # fmt: skip
 
 
+def tile(name: str, text: str, value: float | None, *notes: str) -> str:
+    """One figure with its name, coloured by `value`, and what there is to say of it."""
+    told = "".join(f"<dd class=note>{escape(note)}</dd>" for note in notes if note)
+    return f'<div class="tile"><dt>{escape(name)}</dt><dd class="{wording.tone(value)}">{escape(text)}</dd>{told}</div>'
+
+
+def items(sentences: Iterable[str]) -> str:
+    """Sentences as points of a list."""
+    return "".join(f"<li>{escape(sentence)}</li>" for sentence in sentences)
+
+
+def pairs(named: Iterable[tuple[str, str]]) -> str:
+    """Rows of a `dl.pairs`: name and value."""
+    return "".join(f"<div><dt>{escape(name)}</dt><dd>{escape(value)}</dd></div>" for name, value in named)
+
+
 def _cagr(view: BacktestView) -> str:
     if view.metrics.cagr_percent is None:
         return f"in {wording.period(view)}"
     return f"{wording.signed_percent(view.metrics.cagr_percent, 1)} a year"
+
+
+def _lost_to(view: BacktestView) -> str:
+    """Who had the room that others of the same close found taken; empty where nobody lost it."""
+    if not view.lost_to:
+        return ""
+    winners = sorted(view.lost_to.items(), key=lambda entry: (-entry[1], entry[0]))
+    named = [f"{name} {number:,}" for name, number in winners[:MOST_WINNERS]]
+    others = sum(number for _, number in winners[MOST_WINNERS:])
+    told = ", ".join((*named, f"others {others:,}") if others else named)
+    total = wording.count(sum(view.lost_to.values()), "signal")
+    return (
+        f"<p class=note>The room that {total} found taken went to a higher rank at the same close: {escape(told)}.</p>"
+    )
 
 
 def _days(view: BacktestView) -> int:
@@ -175,17 +207,8 @@ def _excursions(view: BacktestView) -> str:
     return f"{wording.usd(-against)} / {wording.signed_usd(gained)}"
 
 
-def _tile(name: str, text: str, value: float | None, *notes: str) -> str:
-    told = "".join(f"<dd class=note>{escape(note)}</dd>" for note in notes if note)
-    return f'<div class="tile"><dt>{escape(name)}</dt><dd class="{wording.tone(value)}">{escape(text)}</dd>{told}</div>'
-
-
 def _above_one(value: float | None) -> float | None:
     return None if value is None else value - 1
-
-
-def _items(sentences: Iterable[str]) -> str:
-    return "".join(f"<li>{escape(sentence)}</li>" for sentence in sentences)
 
 
 def _year_row(year: int, entries: dict[int, MonthlyReturn]) -> str:
@@ -215,7 +238,3 @@ def _cost_row(name: str, begin: float, end: float, value: float, lowest: float, 
         f'<span class=track><i style="left:{left:.2%};width:{length:.2%}"></i></span>'
         f"<b>{wording.signed_usd(value)}</b></div>"
     )
-
-
-def _pairs(pairs: Iterable[tuple[str, str]]) -> str:
-    return "".join(f"<div><dt>{escape(name)}</dt><dd>{escape(value)}</dd></div>" for name, value in pairs)

@@ -58,7 +58,7 @@ def sweep_markdown(page: Page) -> str:
 
 def set_text(parameters: Mapping[str, object]) -> str:
     """`stop_atr=2 target_atr=4`: as it is typed again."""
-    return " ".join(f"{name}={_short(value)}" for name, value in parameters.items())
+    return " ".join(f"{name}={short(value)}" for name, value in parameters.items())
 
 
 def figures_text(figures: Mapping[str, float | None]) -> str:
@@ -106,18 +106,19 @@ def heatmap_png(page: Page, across: str, down: str) -> bytes:
 
 
 def cells_of(
-    tried: Sequence[Tried], across: str, down: str
+    tried: Sequence[Tried], across: str, down: str | None
 ) -> tuple[tuple[str, ...], tuple[str, ...], NDArray[np.float64]]:
     """What both parameters were, in order, and a table of medians: a row per value of `down`; NaN where nothing is.
 
+    Without `down` there is one row, and it has no name.
     Of a parameter with more than `MOST_CELLS` values, neighbours share a cell, as many as in any other.
     """
     columns, column_of = _places(tried, across)
-    rows, row_of = _places(tried, down)
+    rows, row_of = (("",), {}) if down is None else _places(tried, down)
     found: dict[tuple[int, int], list[float]] = {}
     for each in tried:
         if each.figure is not None:
-            place = row_of[each.parameters[down]], column_of[each.parameters[across]]
+            place = 0 if down is None else row_of[each.parameters[down]], column_of[each.parameters[across]]
             found.setdefault(place, []).append(each.figure)
     cells = np.full((len(rows), len(columns)), np.nan)
     for place, figures in found.items():
@@ -132,7 +133,7 @@ def _places(tried: Sequence[Tried], name: str) -> tuple[tuple[str, ...], dict[ob
     bounds = [len(values) * number // count for number in range(count + 1)]
     groups = [values[begin:end] for begin, end in pairwise(bounds)]
     labels = tuple(
-        _short(group[0]) if len(group) == 1 else f"{_rough(group[0])}…{_rough(group[-1])}" for group in groups
+        short(group[0]) if len(group) == 1 else f"{_rough(group[0])}…{_rough(group[-1])}" for group in groups
     )
     return labels, {value: number for number, group in enumerate(groups) for value in group}
 
@@ -145,7 +146,8 @@ def _cell(figure: float | None, shape: str) -> str:
     return f"{'-':>{shape[1:].partition('.')[0].rstrip(',')}}" if figure is None else f"{figure:{shape}}"
 
 
-def _short(value: object) -> str:
+def short(value: object) -> str:
+    """A value of a parameter, as it is typed."""
     if not isinstance(value, float):
         return str(value)
     short = f"{value:.10g}"

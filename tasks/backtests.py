@@ -218,7 +218,7 @@ def _view(settings: Settings, request: Request, strategy: Strategy, history: His
         created_at=datetime.now(UTC),
         hashes=hashes,
         code_version=code_version(),
-        command=_command(request),
+        command=command(request),
         data_sources=_data_sources(history),
         assumptions=(
             *doubts(history, run.decisions),
@@ -232,6 +232,7 @@ def _view(settings: Settings, request: Request, strategy: Strategy, history: His
         trades=run.trades,
         equity=run.equity,
         decisions=dict(Counter(run.decisions["decision"].to_list())),
+        lost_to=dict(Counter(run.decisions["lost_to"].drop_nulls().to_list())),
         zones=zone_rows(history.zones, run.trades),
     )
 
@@ -261,10 +262,10 @@ def _configuration(settings: Settings, strategy: Strategy, history: History) -> 
     return tuple((name, str(value)) for name, value in shown.items())
 
 
-def _command(request: Request) -> str:
-    """The command that repeats the run, from the checkout."""
+def command(request: Request, verb: str = "backtest") -> str:
+    """The command that asks for the same again, from the checkout."""
     path = request.strategy_sql.absolute()
-    words = ["slipway", "backtest", str(path.relative_to(ROOT) if path.is_relative_to(ROOT) else path.name)]
+    words = ["slipway", verb, str(path.relative_to(ROOT) if path.is_relative_to(ROOT) else path.name)]
     for name in request.instruments or ():
         words += ["--instrument", name]
     if request.timeframe:

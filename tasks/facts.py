@@ -135,6 +135,7 @@ def of_sweep(sweep: SweepSummary) -> Facts:
         **({f"best by {sweep.objective}": sweep.first} if sweep.best else {}),
         "worth": "\n".join(sweep.sentences),
         "rows": str(sweep.path),
+        "report": str(sweep.report),
     }
 
 

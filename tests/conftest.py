@@ -20,6 +20,8 @@ from hypothesis import is_hypothesis_test, settings
 
 gc.disable()  # until all is collected: what is imported stays, and to look for garbage in it is a quarter of that time
 
+pytest_plugins = ["without_browser"]
+
 PREFECT_HOME = tempfile.TemporaryDirectory(prefix="slipway-prefect-")  # of this process; each worker has its own
 for name in [name for name in os.environ if name.startswith("PREFECT_")]:
     del os.environ[name]  # a profile, a server, a key

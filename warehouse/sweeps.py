@@ -9,7 +9,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from datetime import datetime
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import duckdb
 import polars as pl
@@ -113,6 +113,11 @@ class SweepFile:
         self._connection.register("given", rows)
         self._connection.execute(f"insert into {table} by name from given")
         self._connection.unregister("given")
+
+
+def told(row: Mapping[str, Any]) -> tuple[dict[str, Any], dict[str, float | None]]:
+    """Parameters and figures of a row of `results`."""
+    return json.loads(row["parameters"]), {name: row[name] for name in MEASURES}
 
 
 @contextmanager

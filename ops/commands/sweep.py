@@ -91,7 +91,7 @@ def _show(summary: "SweepSummary", file: Path) -> None:
 
 
 def _next(summary: "SweepSummary", file: Path) -> list[str]:
-    lines = [f"Every set is a row of {summary.path}"]
+    lines = [f"Report: {summary.report}", f"Every set is a row of {summary.path}"]
     if summary.best:
         lines.append(f"The first of them: slipway backtest {file} {summary.first_options}")
     return lines

@@ -65,6 +65,12 @@ function equityChart(box, report, onClick) {
         topLineColor: palette.soft,
       });
     },
+    // Beside a market that moved far, a calm account is a flat line.
+    toggleHolding() {
+      const visible = !holding.options().visible;
+      holding.applyOptions({ visible });
+      return visible;
+    },
     fit: () => chart.timeScale().fitContent(),
   };
 }

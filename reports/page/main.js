@@ -13,15 +13,18 @@ const zones = rows(decodeAll(report.zones));
 const tradeOf = new Map(trades.map((trade) => [trade.trade_no, trade]));
 for (const zone of zones) zone.trades.forEach((trade_no) => tradeOf.get(trade_no).zones.push(zone));
 
+const marketCard = document.getElementById('market');
+let chosen = null;
+
 const equity = equityChart(document.getElementById('equity'), report, (seconds) => {
   if (!report.instruments.length) return;
   candles.goTo(seconds);
-  document.getElementById('market').scrollIntoView({ behavior: 'smooth', block: 'nearest' });
+  marketCard.scrollIntoView({ behavior: 'smooth', block: 'nearest' });
 });
 const candles = candleChart(document.getElementById('candles'), report, trades, zones, choose);
 const table = tradeTable(document.getElementById('trades'), report, trades, (trade) => {
   choose(trade);
-  document.getElementById('market').scrollIntoView({ behavior: 'smooth', block: 'start' });
+  marketCard.scrollIntoView({ behavior: 'smooth', block: 'start' });
 });
 
 const tabs = report.instruments.map((market, index) => {
@@ -38,6 +41,7 @@ function showMarket(index) {
 
 function choose(trade) {
   if (!trade || trade.market < 0) return;
+  chosen = trade;
   showMarket(trade.market);
   candles.choose(trade);
   table.choose(trade);
@@ -59,6 +63,9 @@ function describe(trade) {
   ];
   document.getElementById('chosen').replaceChildren(...parts);
 }
+
+const holding = document.getElementById('holding');
+holding.addEventListener('click', () => holding.setAttribute('aria-pressed', String(equity.toggleHolding())));
 
 for (const [name, seconds] of [['1D', DAY], ['1W', 7 * DAY], ['1M', 30 * DAY], ['3M', 91 * DAY], ['All', 0]]) {
   const button = element('button', name, { type: 'button' });
@@ -116,8 +123,10 @@ function paint() {
 
 function chooseFromAddress() {
   const wanted = Number(/^#trade-(\d+)$/.exec(location.hash)?.[1]);
-  const trade = trades.find((one) => one.trade_no === wanted);
-  if (trade) choose(trade);
+  const trade = tradeOf.get(wanted);
+  if (!trade || trade === chosen) return; // to choose one writes its address, too
+  choose(trade);
+  marketCard.scrollIntoView({ block: 'start' });
 }
 addEventListener('hashchange', chooseFromAddress);
 

@@ -28,6 +28,7 @@ from reports.sweeps import Page, Tried, figures_text, set_text, sweep_markdown
 from tasks.backtests import RUN_ID_LENGTH
 from tasks.market import History, Traded, history_of, read_traded
 from tasks.provenance import code_version, engine_hash, settings_hash, table_hash, text_hash
+from tasks.research import sweep_reports
 from tasks.research.benches import Place, tried
 from tasks.research.spaces import Set, drawn, grid, parse_space
 from trading.errors import InputUnusable, SetupFailed
@@ -36,7 +37,7 @@ from trading.metrics.selection import best_deflated, overfitting_probability
 from warehouse.schema import TIMEFRAME_US
 from warehouse.strategies.loading import Strategy, load_strategy
 from warehouse.strategies.running import candles_hash, publication
-from warehouse.sweeps import MEASURES, SetResult, SweepFile, Window, sweep_file
+from warehouse.sweeps import SetResult, SweepFile, Window, sweep_file, told
 
 OBJECTIVES = get_args(Objective)
 ROWS_ARE_MADE_BY = ("tasks/market.py", "tasks/research/benches.py", "reports/model.py")  # beside the engine
@@ -84,6 +85,8 @@ class Chosen(NamedTuple):
     """A fold of a walk forward: what was best before, and what it came to afterwards."""
 
     fold: int
+    first: datetime  # of the fold itself
+    last: datetime
     parameters: Set
     before: Mapping[str, float | None]
     after: Mapping[str, float | None]
@@ -106,6 +109,7 @@ class SweepSummary(NamedTuple):
     stayed_out: int  # folds before which no set has a figure to choose by
     ruined: int  # sets that lost everything, so that they have no daily returns to compare
     tried: tuple[Tried, ...]  # every set that could be, with the figure that they are compared by
+    report: Path  # the page
 
     @property
     def first(self) -> str:
@@ -120,7 +124,7 @@ class SweepSummary(NamedTuple):
     @property
     def sentences(self) -> tuple[str, ...]:
         """What the best of them is worth, and what could not be tried."""
-        said = list(self.unusable)
+        said = []
         if self.deflated_sharpe is not None:
             said.append(
                 f"Of so many, the best by Sharpe has any skill with a probability of {self.deflated_sharpe:.0%} "
@@ -132,14 +136,25 @@ class SweepSummary(NamedTuple):
                 f"{self.overfitting:.0%} (probability of backtest overfitting)."
             )
         if self.walked:
-            total = walked_return_percent(self.walked)
+            total = self.walked_return_percent
             came_to = "has no figure: a fold has no candles" if total is None else f"made {total:.2f} %"
             said.append(f"Walked forward, chosen by {self.objective} before each fold, it {came_to}.")
+        return (*said, *self.exceptions)
+
+    @property
+    def exceptions(self) -> tuple[str, ...]:
+        """What could not be tried, chosen or compared."""
+        said = list(self.unusable)
         if self.stayed_out:
             said.append(f"Before {self.stayed_out} fold(s) no set has a {self.objective}: nothing was chosen for them.")
         if self.ruined:
             said.append(f"{self.ruined:,} sets lost everything, and are left out of both probabilities.")
         return tuple(said)
+
+    @property
+    def walked_return_percent(self) -> float | None:
+        """Of all folds, one after the other, each with what was best before it; None when a fold can't say."""
+        return walked_return_percent(self.walked)
 
     @property
     def page(self) -> str:
@@ -183,7 +198,10 @@ def run_sweep(settings: Settings, ask: Ask, watch: Callable[[Progress], None] = 
         )
         progress = _try_all(place, sets, before, file, watch)
         rows, returns = file.results(), file.daily_returns()
-    return _summary(str(facts["sweep_id"]), strategy, path, ask, traded, progress, rows, returns)
+    page = settings.paths.reports / f"{strategy.name}-sweep-{facts['sweep_id']}.html"
+    summary = _summary(str(facts["sweep_id"]), strategy, path, page, ask, traded, progress, rows, returns)
+    sweep_reports.write(summary, ask, facts, ranked(_whole(rows), ask.objective), returns)
+    return summary
 
 
 def _refuse_unusable(ask: Ask) -> None:
@@ -317,6 +335,7 @@ def _summary(
     sweep_id: str,
     strategy: Strategy,
     path: Path,
+    page: Path,
     ask: Ask,
     traded: Traded,
     progress: Progress,
@@ -324,7 +343,7 @@ def _summary(
     daily: pl.DataFrame,
 ) -> SweepSummary:
     usable = rows.filter(pl.col("error").is_null())
-    whole = ranked(usable.filter(kind="all"), ask.objective)
+    whole = ranked(_whole(rows), ask.objective)
     returns = _returns(daily)
     walked = [_chosen(usable, fold, ask.objective) for fold in range(1, ask.folds + 1) if len(usable)]
     return SweepSummary(
@@ -335,14 +354,20 @@ def _summary(
         progress=progress,
         unusable=tuple(rows["error"].drop_nulls().unique(maintain_order=True)),
         objective=ask.objective,
-        best=tuple(_told(row) for row in whole.head(SHOWN).iter_rows(named=True)),
+        best=tuple(told(row) for row in whole.head(SHOWN).iter_rows(named=True)),
         deflated_sharpe=best_deflated(returns),
         overfitting=overfitting_probability(returns) if returns.size else None,
         walked=tuple(chosen for chosen in walked if chosen is not None),
         stayed_out=walked.count(None),
         ruined=daily["daily_returns"].null_count(),
         tried=tuple(Tried(*_compared(row, ask.objective)) for row in whole.iter_rows(named=True)),
+        report=page,
     )
+
+
+def _whole(rows: pl.DataFrame) -> pl.DataFrame:
+    """What could be tried, over all of the time."""
+    return rows.filter(pl.col("error").is_null(), kind="all")
 
 
 def ranked(rows: pl.DataFrame, objective: str) -> pl.DataFrame:
@@ -356,12 +381,8 @@ def ranked(rows: pl.DataFrame, objective: str) -> pl.DataFrame:
     return rows.sort(figure, "set_no", descending=[True, False], nulls_last=True)
 
 
-def _told(row: Mapping[str, object]) -> tuple[Set, Mapping[str, float | None]]:
-    return json.loads(str(row["parameters"])), {name: row[name] for name in MEASURES}  # type: ignore[misc]
-
-
 def _compared(row: Mapping[str, object], objective: str) -> tuple[Set, float | None]:
-    parameters, figures = _told(row)
+    parameters, figures = told(row)
     return parameters, figures[objective]
 
 
@@ -374,11 +395,12 @@ def _returns(daily: pl.DataFrame) -> FloatArray:
 def _chosen(usable: pl.DataFrame, fold: int, objective: str) -> Chosen | None:
     """What was best before, in this fold, with what it came to afterwards; None when there is nothing to choose by."""
     first = ranked(usable.filter(kind="train", fold=fold), objective).row(0, named=True)
-    parameters, before = _told(first)
+    parameters, before = told(first)
     if before[objective] is None and not before["win_rate_percent"]:
         return None
-    _, after = _told(usable.row(by_predicate=_at(first["set_no"], "test", fold), named=True))
-    return Chosen(fold, parameters, before, after)
+    judged = usable.row(by_predicate=_at(first["set_no"], "test", fold), named=True)
+    _, after = told(judged)
+    return Chosen(fold, judged["first"], judged["last"], parameters, before, after)
 
 
 def _at(set_no: int, kind: str, fold: int) -> pl.Expr:

@@ -226,6 +226,7 @@ def test_a_sweep_tries_its_sets_and_says_what_the_best_is_worth(slipway: Slipway
     assert facts["best by sharpe"].startswith("stop_atr=")
     assert "Walked forward" in facts["worth"]
     assert Path(facts["rows"]).is_file()
+    assert Path(facts["report"]).is_file()
 
 
 def test_a_bad_input_fails_its_flow_and_stops_the_chain_there(slipway: Slipway, tmp_path: Path) -> None:

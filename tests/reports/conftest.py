@@ -1,11 +1,12 @@
 """A small run to report on: hourly candles, one trade every ten of them."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from datetime import UTC, datetime, timedelta
 
 import numpy as np
 import polars as pl
 import pytest
+from chromium import Browser, executable, opened
 
 from reports.model import (
     CANDLE_SCHEMA,
@@ -23,14 +24,23 @@ HOUR = timedelta(hours=1)
 STARTING_USD = 100_000.0
 
 
-@pytest.fixture
+@pytest.fixture(scope="session")
 def make_view() -> Callable[..., BacktestView]:
     return view_of
 
 
-@pytest.fixture
+@pytest.fixture(scope="session")
 def make_zones() -> Callable[..., pl.DataFrame]:
     return zone_frame
+
+
+@pytest.fixture(scope="session")
+def browser(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Browser]:
+    """Without one on this machine nobody gets here: `tests/without_browser.py`."""
+    program = executable()
+    assert program
+    with opened(program, tmp_path_factory.mktemp("browser")) as browser:
+        yield browser
 
 
 def view_of(
@@ -39,10 +49,15 @@ def view_of(
     candle_count: int = 60,
     trade_count: int = 5,
     win_usd: float = -800.25,
+    others_usd: float | None = None,
     **changes: object,
 ) -> BacktestView:
-    """Trades in turn on the instruments, each netting `win_usd`; `changes` replace fields of the view."""
-    frame = trade_frame(instruments, trade_count, win_usd)
+    """Trades in turn on the instruments; `changes` replace fields of the view.
+
+    Each nets `win_usd`; with `others_usd` two of four net that.
+    """
+    others = win_usd if others_usd is None else others_usd
+    frame = trade_frame(instruments, trade_count, (win_usd, win_usd, others, others))
     equity = equity_frame(candle_count, frame)
     given = {
         "title": "EMA cross",
@@ -78,7 +93,7 @@ def candle_frame(count: int, price: float) -> pl.DataFrame:
     return frame.with_columns(ema_20=pl.when(pl.int_range(pl.len()) >= 19).then(pl.col("close").rolling_mean(20)))
 
 
-def trade_frame(instruments: tuple[str, ...], count: int, win_usd: float) -> pl.DataFrame:
+def trade_frame(instruments: tuple[str, ...], count: int, net_usd: tuple[float, ...]) -> pl.DataFrame:
     rows = [
         {
             "trade_no": i + 1,
@@ -93,10 +108,10 @@ def trade_frame(instruments: tuple[str, ...], count: int, win_usd: float) -> pl.
             "exited_at": BEGIN + HOUR * (10 * i + 5),
             "exit_price": 99.0,
             "exit_reason": "stop",
-            "gross_pnl_usd": win_usd + 10.125 + 1 / 3 + 0.125,
+            "gross_pnl_usd": net_usd[i % len(net_usd)] + 10.125 + 1 / 3 + 0.125,
             "fees_usd": 10.125,
             "slippage_usd": 1.0 / 3.0,
-            "net_pnl_usd": win_usd,
+            "net_pnl_usd": net_usd[i % len(net_usd)],
             "r_multiple": -1.1 if i else None,
             "ambiguous": i == 2,
             "mae_usd": 900.5,

@@ -58,6 +58,15 @@ def test_the_page_holds_every_part(make_view):
     assert len(page.scripts) == 3
 
 
+def test_who_had_the_room_that_others_found_taken_is_named(make_view):
+    lost_to = {"BTC/USD": 2, "ETH/USD": 3}
+    text = Page(render(make_view(decisions={"entered": 5, "max_positions": 6}, lost_to=lost_to))).text
+    assert "that 5 signals found taken went to a higher rank at the same close: ETH/USD 3, BTC/USD 2." in text
+    many = Page(render(make_view(decisions={"entered": 5}, lost_to={f"{n}": 9 - n for n in range(8)}))).text
+    assert "close: 0 9, 1 8, 2 7, 3 6, 4 5, others 9." in many
+    assert "higher rank" not in Page(render(make_view(decisions={"entered": 5}))).text
+
+
 def test_the_colours_of_zones_are_explained_where_there_are_zones(make_view, make_zones):
     page = Page(render(make_view(zones=make_zones((1,), (2, 3), (5,)))))
     assert "Zones that entries came back to:bullish order blockbearish fair value gappaler until" in page.text
@@ -143,7 +152,7 @@ def test_sentences_names_and_numbers_from_outside_stay_text_too(make_view):
         render(
             make_view(
                 instruments=(evil,), assumptions=(evil,), data_sources=(evil,), configuration=((evil, evil),),
-                hashes={evil: evil}, decisions={evil: 1},
+                hashes={evil: evil}, decisions={evil: 1}, lost_to={evil: 1},
             )
         )
     )  # fmt: skip

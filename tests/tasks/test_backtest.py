@@ -177,6 +177,16 @@ def test_a_halt_at_the_drawdown_limit_and_coarse_ticks_are_said_first(settings, 
     assert not [sentence for sentence in before if "drawdown limit, and" in sentence or "ticks of today" in sentence]
 
 
+def test_the_report_counts_who_had_the_room_that_others_found_taken(settings, strategy):
+    risk = settings.risk.model_copy(update={"max_positions": 1})
+    summary = run_backtest(settings.model_copy(update={"risk": risk}), strategy)
+    with duckdb.connect(str(settings.paths.published), read_only=True) as published:
+        query = "select lost_to, count(*) from marts.decisions where lost_to is not null group by all"
+        ((name, signals),) = published.execute(query).fetchall()
+    assert summary.view.lost_to == {name: signals}
+    assert f"at the same close: {name} {signals}." in summary.report.read_text(encoding="utf-8")
+
+
 def test_the_page_for_prefect_has_the_picture_in_it(settings, strategy):
     page = run_backtest(settings, strategy, store=False, report=False).page
     assert "data:image/png;base64," in page

@@ -95,6 +95,18 @@ def test_a_walk_forward_chooses_before_a_gap_and_judges_behind_it(settings, stra
     assert walked_return_percent(summary.walked) == pytest.approx((product - 1) * 100)
 
 
+def test_a_page_is_written_and_its_commands_repeat_the_sweep_and_its_best(settings, strategy):
+    ask = Ask(strategy, FOUR, folds=2, anchored=False, instruments=("BTC/USD",))
+    summary = run_sweep(settings, ask)
+    page = summary.report.read_text(encoding="utf-8")
+    file = "sql/marts/signals_ema_cross.sql --instrument BTC/USD"
+    assert f"slipway sweep {file} --vary stop_atr=1,2 --vary target_atr=2:4:2 --folds 2 --rolling --by sharpe<" in page
+    best = summary.best[0][0]
+    assert f"slipway backtest {file} --set stop_atr={best['stop_atr']} --set target_atr={best['target_atr']}<" in page
+    assert "parameters.stop_atr" not in page  # it is varied
+    assert run_sweep(settings, ask).report.read_text(encoding="utf-8") == page
+
+
 def test_other_volumes_are_another_sweep_though_no_price_has_changed(settings, strategy):
     before = run_sweep(settings, Ask(strategy, FOUR))
     with unit_of_work(settings.paths.build, **settings.warehouse.model_dump()) as warehouse:
