@@ -11,7 +11,7 @@ import os
 import platform
 import subprocess
 import sys
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
@@ -26,7 +26,7 @@ from config.settings import ROOT, load_settings
 ENGINES = Path(__file__).resolve().parent / "engines"
 ENVIRONMENTS = load_settings().paths.state / "peers"
 CANDLES, MOST_CANDLES = 100_000, 1_000_000
-SETS = 1_000
+SETS = 1_000  # ours; a tenth of them say as much of who takes a hundred times as long
 ROUNDS = 3
 FIRST_S = 820_454_400  # 1996, so that the last of a million candles is over
 LONGEST_S = 600.0
@@ -41,7 +41,7 @@ class Engine:
     environment: str | None = None  # None: ours
     python: str = sys.executable
     most_candles: int = MOST_CANDLES
-    sweeps: bool = False
+    sets: int = 0  # of a sweep; 0: it has none
 
 
 @dataclass(frozen=True)
@@ -51,16 +51,19 @@ class Result:
     engine: str
     version: str
     work: str
+    candles: int  # of all sets together
     seconds: float  # of one processor
     candles_per_s: float
     trades: int
     final_usd: float
 
 
+Run = tuple[str, float, int, float]  # version, seconds, trades, final equity
+
 ALL = (
-    Engine("Slipway", "slipway_run.py", sweeps=True),
+    Engine("Slipway", "slipway_run.py", sets=SETS),
     Engine("hand-written loop, numba", "numba_run.py"),
-    Engine("vectorbt", "vectorbt_run.py", "vectorbt", sweeps=True),
+    Engine("vectorbt", "vectorbt_run.py", "vectorbt", sets=100),
     Engine("hand-written loop, plain Python", "plain_run.py"),
     Engine("backtesting.py", "backtesting_run.py", "backtesting"),
     Engine("nautilus_trader", "nautilus_run.py", "nautilus_trader", "python3.12", CANDLES),
@@ -80,25 +83,32 @@ def main() -> int:
     pythons, missing = _built(engines)
     market = _market(state / "bench" / "peers.npz")
     results = []
-    for work, count, arguments in (
-        (f"{CANDLES // 1000}k candles", CANDLES, ()),
-        (f"{MOST_CANDLES // 1_000_000}M candles", MOST_CANDLES, ()),
-        (f"sweep of {SETS:,} sets, {CANDLES // 1000}k candles", CANDLES, ("sweep",)),
+    for work, count, is_sweep in (
+        (f"{CANDLES // 1000}k candles", CANDLES, False),
+        (f"{MOST_CANDLES // 1_000_000}M candles", MOST_CANDLES, False),
+        (f"sweep on {CANDLES // 1000}k candles", CANDLES, True),
     ):
         able = [each for each in engines if each.name in pythons and count <= each.most_candles]
-        able = [each for each in able if each.sweeps] if arguments else able
-        rounds = 1 if arguments else chosen.rounds
-        found, failed = _measured(able, pythons, [str(market), str(count), *arguments], rounds)
-        candles = count * SETS if arguments else count
-        results += [Result(each, version, work, seconds, candles / seconds, trades, final_usd)
-                    for each, (version, seconds, trades, final_usd) in found.items()]  # fmt: skip
-        missing += [f"{name}, {work}: {reason}" for name, reason in failed.items()]
+        commands = {
+            each: [pythons[each.name], str(ENGINES / each.script), str(market), str(count), *_sets(each, is_sweep)]
+            for each in able
+            if each.sets or not is_sweep
+        }
+        found, failed = _measured(commands, 1 if is_sweep else chosen.rounds)
+        results += [_result(each, work, count * (each.sets if is_sweep else 1), run) for each, run in found.items()]
+        missing += [f"{each.name}, {work}: {reason}" for each, reason in failed.items()]
     _write(results, missing, state / "bench-peers.json")
     _show(results, missing)
     return 0 if _is_ahead(results) else 1
 
 
-Run = tuple[str, float, int, float]
+def _sets(engine: Engine, is_sweep: bool) -> list[str]:
+    return [str(engine.sets)] if is_sweep else []
+
+
+def _result(engine: Engine, work: str, candles: int, run: Run) -> Result:
+    version, seconds, trades, final_usd = run
+    return Result(engine.name, version, work, candles, seconds, candles / seconds, trades, final_usd)
 
 
 def _built(engines: Sequence[Engine]) -> tuple[dict[str, str], list[str]]:
@@ -126,22 +136,20 @@ def _market(file: Path) -> Path:
     return file
 
 
-def _measured(
-    engines: Sequence[Engine], pythons: dict[str, str], arguments: list[str], rounds: int
-) -> tuple[dict[str, Run], dict[str, str]]:
+def _measured(commands: Mapping[Engine, list[str]], rounds: int) -> tuple[dict[Engine, Run], dict[Engine, str]]:
     """The fastest run of each, taking turns; and why there is none."""
-    found: dict[str, Run] = {}
-    failed: dict[str, str] = {}
+    found: dict[Engine, Run] = {}
+    failed: dict[Engine, str] = {}
     for number in range(rounds):
-        for each in engines:
-            if each.name in failed:
+        for each, command in commands.items():
+            if each in failed:
                 continue
-            print(f"{each.name}, {' '.join(arguments[1:])}, {number + 1} of {rounds}", file=sys.stderr, flush=True)
-            run = _run([pythons[each.name], str(ENGINES / each.script), *arguments], is_ours=each.environment is None)
+            print(f"{each.name} {' '.join(command[3:])}, {number + 1} of {rounds}", file=sys.stderr, flush=True)
+            run = _run(command, is_ours=each.environment is None)
             if isinstance(run, str):
-                failed[each.name] = run
-            elif each.name not in found or run[1] < found[each.name][1]:
-                found[each.name] = run
+                failed[each] = run
+            elif each not in found or run[1] < found[each][1]:
+                found[each] = run
     return found, failed
 
 
@@ -184,12 +192,15 @@ def _write(results: Sequence[Result], missing: Sequence[str], file: Path) -> Non
 
 
 def _show(results: Sequence[Result], missing: Sequence[str]) -> None:
-    table = Table("work", "engine", "version", "s", "candles/s", "trades", "final equity", title="make bench-peers")
+    table = Table(
+        "work", "engine", "version", "candles", "s", "candles/s", "trades", "final equity", title="make bench-peers"
+    )
     for each in results:
         table.add_row(
             each.work,
             each.engine,
             each.version,
+            f"{each.candles:,}",
             f"{each.seconds:.4g}",
             f"{each.candles_per_s:,.0f}",
             f"{each.trades:,}",

@@ -1,6 +1,6 @@
 """What each engine is given and what it says. Standard library and numpy: all that every environment has.
 
-A script beside this one is started as `python SCRIPT MARKET.npz CANDLES [sweep]`, in the environment of its engine.
+A script beside this one is started as `python SCRIPT MARKET.npz CANDLES [SETS]`, in the environment of its engine.
 """
 
 import json
@@ -37,14 +37,10 @@ def market() -> Market:
         return Market(*(file[name][: int(sys.argv[2])] for name in Market._fields))
 
 
-def is_sweep() -> bool:
-    """Whether many sets of parameters are asked for."""
-    return sys.argv[3:] == ["sweep"]
-
-
-def spaces() -> list[tuple[float, float]]:
-    """1,000 sets: stop and target, in ATR."""
-    return [(stop / 10, target / 4) for stop in range(5, 45) for target in range(4, 29)]
+def sets() -> list[tuple[float, float]]:
+    """Stop and target of a sweep, in ATR: the first so many of 1,000, as the command line says; else none."""
+    everything = [(stop / 10, target / 4) for stop in range(5, 45) for target in range(4, 29)]
+    return everything[: int(sys.argv[3])] if sys.argv[3:] else []
 
 
 def timed(run: Callable[[], object]) -> tuple[float, object]:

@@ -5,7 +5,7 @@ The fastest of five calls counts, after one that loads the machine code. A sweep
 """
 
 import numpy as np
-from shared import STOP, TARGET, is_sweep, market, say, spaces, timed
+from shared import STOP, TARGET, market, say, sets, timed
 
 from benchmarks.engine import CASH_USD, RULES, candle_rows, signal_rows
 from config.settings import load_settings
@@ -29,8 +29,8 @@ candles = candle_rows((given.open, given.high, given.low, given.close))
 rules = np.array([RULES], np.int64)
 engine = compiled(fold, machine_code_in(load_settings().paths.state))
 simulate(STOP, TARGET)
-if is_sweep():
-    seconds, results = timed(lambda: [simulate(*each) for each in spaces()])
+if sets():
+    seconds, results = timed(lambda: [simulate(*each) for each in sets()])
     trades, final_usd = sum(each for each, _ in results), results[0][1]
 else:
     seconds, (trades, final_usd) = min(timed(lambda: simulate(STOP, TARGET)) for _ in range(5))

@@ -2,13 +2,13 @@
 """vectorbt: `Portfolio.from_signals`, and its broadcasting for a sweep.
 
 The entry stands at the close of the signal's candle, which is the next open in these candles, so that stop and target
-are looked at from the next candle on, as elsewhere. The second call counts: the first compiles.
+are looked at from the next candle on, as elsewhere. A first call, on few candles, compiles and is not in the time.
 """
 
 import numpy as np
 import pandas as pd
 import vectorbt as vbt
-from shared import CASH_USD, FEE, MOST_NOTIONAL, RISK, SLIPPAGE, STOP, TARGET, is_sweep, market, say, spaces, timed
+from shared import CASH_USD, FEE, MOST_NOTIONAL, RISK, SLIPPAGE, STOP, TARGET, Market, market, say, sets, timed
 
 COLUMNS = 50  # sets at a time: all at once would need more memory than there is
 
@@ -42,11 +42,10 @@ def simulate(given, stops, targets):
     return len(portfolio.trades.records), np.ravel(portfolio.final_value())
 
 
-def sweep(given):
+def sweep(given, wanted):
     trades, final = 0, []
-    sets = spaces()
-    for first in range(0, len(sets), COLUMNS):
-        stops, targets = zip(*sets[first : first + COLUMNS], strict=True)
+    for first in range(0, len(wanted), COLUMNS):
+        stops, targets = zip(*wanted[first : first + COLUMNS], strict=True)
         more, values = simulate(given, stops, targets)
         trades += more
         final.extend(values)
@@ -54,11 +53,7 @@ def sweep(given):
 
 
 given = market()
-if is_sweep():
-    stops, targets = zip(*spaces()[:COLUMNS], strict=True)
-    simulate(type(given)(*(column[:1_000] for column in given)), stops, targets)
-    seconds, (trades, final) = timed(lambda: sweep(given))
-else:
-    simulate(given, [STOP], [TARGET])
-    seconds, (trades, final) = timed(lambda: simulate(given, [STOP], [TARGET]))
-say(vbt.__version__, seconds, trades, float(final[0]))
+wanted = sets() or [(STOP, TARGET)]
+sweep(Market(*(column[:1_000] for column in given)), wanted[:COLUMNS])
+seconds, (trades, final) = timed(lambda: sweep(given, wanted))
+say(vbt.__version__, seconds, trades, final[0])
