@@ -14,7 +14,7 @@ export PYTHONUTF8 := 1
 unexport PYTHONDONTWRITEBYTECODE           # with it, pytest rewrites every test module at every run
 
 .DEFAULT_GOAL := help
-.PHONY: help ready run sandbox venue-check stop status sql test test-deep soak check format bench check-bench docs lock
+.PHONY: help ready run sandbox venue-check stop status sql test test-deep soak check format bench check-bench bench-peers docs lock lock-peers
 
 help:  ## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -55,7 +55,7 @@ check: ready  ## format, lint, types, import law, documents, dead code, secrets
 	@$(BIN)/ruff check -q $(CHECKED)
 	@$(BIN)/mypy
 	@$(BIN)/vulture
-	@git ls-files -z ':!requirements.lock' ':!data' ':!reports/vendor' | xargs -0 $(BIN)/detect-secrets-hook
+	@git ls-files -z ':!*.lock' ':!data' ':!reports/vendor' | xargs -0 $(BIN)/detect-secrets-hook
 	@$(BIN)/pytest -q tests/architecture tests/docs
 
 format: ready  ## let ruff rewrite what it can
@@ -68,6 +68,9 @@ bench: ready  ## one table: ours, the floor, the ratio
 check-bench: ready  ## fail when a ratio is worse than the stored one by more than its tolerance
 	@$(BIN)/python -m benchmarks --check
 
+bench-peers: ready  ## our engine beside others on the same work, each in an environment of its own (builds them: 3 GB)
+	@$(BIN)/python -m benchmarks.peers
+
 docs: ready  ## docs/warehouse.md and the tables of docs/sandbox.md and docs/strategies.md anew, then the tests of all documents
 	@$(BIN)/python docs/tables.py
 	@$(BIN)/python docs/coverage.py
@@ -77,3 +80,9 @@ docs: ready  ## docs/warehouse.md and the tables of docs/sandbox.md and docs/str
 lock: ready  ## requirements.lock anew from pyproject.toml, with hashes and without addresses (needs uv)
 	@uv pip compile --universal --generate-hashes --no-annotate --no-header --no-emit-index-url \
 		--python-version 3.11 --all-extras --quiet pyproject.toml -o requirements.lock
+
+lock-peers: ready  ## benchmarks/peers/*.lock anew, in the same way
+	@for wanted in benchmarks/peers/*.in; do \
+		uv pip compile --universal --generate-hashes --no-annotate --no-header --no-emit-index-url \
+			--python-version $$(case $$wanted in *nautilus*) echo 3.12;; *) echo 3.11;; esac) \
+			--quiet $$wanted -o $${wanted%.in}.lock || exit; done

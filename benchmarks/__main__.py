@@ -5,7 +5,7 @@ import json
 import sys
 from pathlib import Path
 
-from benchmarks import engine, history, ingest, sandbox, signals, smc, trades
+from benchmarks import backtests, engine, history, ingest, sandbox, signals, smc, trades
 from benchmarks.table import regressions, show, write
 from config.settings import load_settings
 
@@ -23,6 +23,7 @@ def main() -> int:
     path = load_settings().paths.state / "bench.json"
     rows = [
         *engine.measure(),
+        *backtests.measure(),
         *smc.measure(),
         *ingest.measure(),
         *history.measure(),

@@ -30,6 +30,7 @@ SUBSTEPS = 15
 ROUNDS = 15
 NEEDS = ("ema(20)", "ema(50)", "atr(14)")
 HIGHEST_RATIO = 10.0
+STOP_ATR, TARGET_ATR = 2.0, 4.0
 CASH_USD = 100_000_000  # so that a losing strategy does not run out of lots
 FEE, SLIPPAGE = 0.0005, 0.0001
 RULES = Rules(
@@ -106,8 +107,13 @@ def random_walk(candles: int, seed: int = 20240607) -> tuple[Floats, Floats, Flo
 
 def tables(prices: tuple[Floats, Floats, Floats, Floats]) -> tuple[Ints, Ints]:
     """Candles and the crosses' signals, as the engine reads them."""
-    _, high, low, close = prices
-    opened_at = np.arange(len(close), dtype=np.int64) * CANDLE_US
+    candles = candle_rows(prices)
+    return candles, signal_rows(candles, *crosses(prices), STOP_ATR, TARGET_ATR)
+
+
+def candle_rows(prices: tuple[Floats, Floats, Floats, Floats]) -> Ints:
+    """Columns of `Candle`."""
+    opened_at = np.arange(len(prices[0]), dtype=np.int64) * CANDLE_US
     candles = np.column_stack(
         [
             *(np.zeros_like(opened_at), opened_at, opened_at + CANDLE_US),
@@ -115,26 +121,30 @@ def tables(prices: tuple[Floats, Floats, Floats, Floats]) -> tuple[Ints, Ints]:
             np.full_like(opened_at, 10**9),
         ]
     )
+    assert candles.shape[1] == len(Candle._fields)
+    return candles
+
+
+def crosses(prices: tuple[Floats, Floats, Floats, Floats]) -> tuple[Ints, Floats]:
+    """For each candle: 1 where the fast average crosses up, -1 down, 0 neither; and ATR(14), 0 while it warms up."""
+    _, high, low, close = prices
+    opened_at = np.arange(len(close), dtype=np.int64) * CANDLE_US
     series = Candles(opened_at, high, low, close, np.ones_like(close), CANDLE_US)
     fast, slow, width = (values for need in NEEDS for values in calculate(parse_need(need), series).values())
     trend = np.sign(fast - slow)
-    crossed = np.flatnonzero(trend[1:] * trend[:-1] < 0) + 1
-    stop = np.maximum(np.rint(2 * width[crossed]), 1).astype(np.int64)
+    has_crossed = np.concatenate(([False], trend[1:] * trend[:-1] < 0))
+    return np.where(has_crossed, trend, 0).astype(np.int64), np.nan_to_num(width)
+
+
+def signal_rows(candles: Ints, side: Ints, width: Floats, stop_atr: float, target_atr: float) -> Ints:
+    """Columns of `Signal`, a row per cross."""
+    crossed = np.flatnonzero(side)
+    stop, target = (np.maximum(np.rint(times * width[crossed]), 1).astype(np.int64) for times in (stop_atr, target_atr))
     none = np.zeros_like(stop)
     known_at = candles[crossed, 2]
-    columns = [
-        none,
-        known_at,
-        known_at,
-        trend[crossed].astype(np.int64),
-        candles[crossed, 6],
-        stop,
-        2 * stop,
-        *[none] * 5,
-    ]
+    columns = [none, known_at, known_at, side[crossed], candles[crossed, 6], stop, target, *[none] * 5]
     assert len(columns) == len(Signal._fields)
-    assert candles.shape[1] == len(Candle._fields)
-    return candles, np.column_stack(columns)
+    return np.column_stack(columns)
 
 
 def hand_written(opened: Floats, high: Floats, low: Floats, close: Floats) -> tuple[int, float]:

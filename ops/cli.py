@@ -193,7 +193,7 @@ def _status(chosen: argparse.Namespace) -> int:
 
 
 def _backtest(chosen: argparse.Namespace) -> int:
-    with _light_start(NOT_NEEDED):
+    with light_start(NOT_NEEDED):
         from config.settings import load_settings
         from ops.console import decision_text, metric_rows, show
         from tasks.backtests import run_backtest
@@ -222,7 +222,7 @@ def _backtest(chosen: argparse.Namespace) -> int:
 
 
 @contextmanager
-def _light_start(left_out: Sequence[str]) -> Iterator[None]:
+def light_start(left_out: Sequence[str]) -> Iterator[None]:
     """Within the block, packages that nobody has imported yet import as if they were not installed.
 
     Nor is garbage looked for: loading packages makes hardly any, and looking takes a tenth of a short run.
@@ -294,7 +294,7 @@ def _sql(chosen: argparse.Namespace) -> int:
 
 def _sandbox(chosen: argparse.Namespace) -> int:
     with ExitStack() as stack:
-        with _light_start(NOT_NEEDED):
+        with light_start(NOT_NEEDED):
             from config.settings import load_settings
             from exchange.sandbox import serving
             from exchange.sandbox.server import Ports, Sandbox

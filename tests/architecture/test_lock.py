@@ -1,22 +1,35 @@
-"""The lock pins every package with hashes, names no address, and agrees with pyproject.toml."""
+"""The locks pin every package with hashes and name no address; ours agrees with pyproject.toml."""
 
 import re
 import tomllib
 from pathlib import Path
 
+import pytest
+
 ROOT = Path(__file__).resolve().parents[2]
 LOCK = (ROOT / "requirements.lock").read_text(encoding="utf-8")
+PEERS = ROOT / "benchmarks" / "peers"
+LOCKS = {file.name: file.read_text(encoding="utf-8") for file in [ROOT / "requirements.lock", *PEERS.glob("*.lock")]}
 
 
-def test_every_package_is_pinned_with_a_hash():
-    blocks = re.split(r"\n(?=\S)", LOCK.strip())
+@pytest.mark.parametrize("name", sorted(LOCKS))
+def test_every_package_is_pinned_with_a_hash(name):
+    blocks = re.split(r"\n(?=\S)", LOCKS[name].strip())
     for block in blocks:
         assert re.match(r"[A-Za-z0-9._-]+==\S+", block), block
         assert "--hash=sha256:" in block, block
 
 
-def test_no_address_stands_in_the_lock():
-    assert not re.search(r"https?:|index-url|find-links|file:", LOCK)
+@pytest.mark.parametrize("name", sorted(LOCKS))
+def test_no_address_stands_in_the_lock(name):
+    assert not re.search(r"https?:|index-url|find-links|file:", LOCKS[name])
+
+
+def test_every_peer_is_locked_in_the_version_that_is_wanted():
+    for wanted in PEERS.glob("*.in"):
+        first = wanted.read_text(encoding="utf-8").splitlines()[0]
+        pinned = first.replace("_", "-")
+        assert re.search(rf"^{re.escape(pinned)}\b", LOCKS[f"{wanted.stem}.lock"], flags=re.MULTILINE), first
 
 
 def test_every_dependency_of_the_project_is_locked():
