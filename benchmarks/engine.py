@@ -71,9 +71,8 @@ def measure() -> list[Row]:
     rules, account = np.array([RULES], np.int64), opening(CASH_USD * E8)
     hours = CANDLES * CANDLE_US // HOUR_US + 1
     funding = Funding(np.full((1, hours), 10**8), 0)
-    costs = COSTS
     runs: tuple[Callable[[], object], Callable[[], object]] = (
-        lambda: ours(account, rules, costs, candles, signals, funding),
+        lambda: ours(account, rules, COSTS, candles, signals, funding),
         lambda: floor(*prices),
     )
     seconds = [[processor_seconds(run) for run in runs] for _ in range(ROUNDS + 1)][1:]  # the first round compiles
@@ -117,7 +116,7 @@ def candle_rows(prices: tuple[Floats, Floats, Floats, Floats]) -> Ints:
     candles = np.column_stack(
         [
             *(np.zeros_like(opened_at), opened_at, opened_at + CANDLE_US),
-            *(price.astype(np.int64) for price in (*prices, high, low, close)),
+            *(price.astype(np.int64) for price in (*prices, *prices[1:])),
             np.full_like(opened_at, 10**9),
         ]
     )

@@ -10,7 +10,7 @@ from shared import STOP, TARGET, market, say, sets, timed
 from benchmarks.engine import CASH_USD, RULES, candle_rows, signal_rows
 from config.settings import load_settings
 from exchange.compiling import compiled, machine_code_in
-from exchange.rows import Costs, Fill
+from exchange.rows import NO_FUNDING, Costs, Fill
 from exchange.simulator import fold
 from tasks.provenance import code_version
 from trading.model import E8, Role, equity_e8, opening
@@ -19,7 +19,7 @@ from trading.model import E8, Role, equity_e8, opening
 def simulate(stop, target):
     """Trades and final equity of one set."""
     signals = signal_rows(candles, given.side, given.atr, stop, target)
-    account, fills, _, _ = engine(opening(CASH_USD * E8), rules, Costs(100, 250_000), candles, signals)
+    account, fills, *_ = engine(opening(CASH_USD * E8), rules, Costs(100, 250_000), candles, signals, NO_FUNDING)
     entries = np.count_nonzero(fills[:, Fill._fields.index("role")] == Role.ENTRY)
     return entries, equity_e8(account) / E8
 
