@@ -132,6 +132,11 @@ class Instrument(Part):
                 f"{self.futures}: maintenance_margin_percent = {self.maintenance_margin_percent} exceeds "
                 f"initial_margin_percent = {self.initial_margin_percent}: every entry would be liquidated at once"
             )
+        if self.initial_margin_percent > 0 and self.maintenance_margin_percent == 0:
+            raise ValueError(
+                f"{self.futures}: maintenance_margin_percent = 0 beside initial_margin_percent = "
+                f"{self.initial_margin_percent}: nothing would ever be liquidated"
+            )
         return self
 
 
@@ -188,8 +193,8 @@ class Costs(Part):
 
     taker_fee_percent: NotNegative
     maker_fee_percent: Decimal
-    slippage_bps: NotNegative
-    spread_bps: NotNegative
+    slippage_bps: Annotated[Decimal, Field(ge=0, le=10_000)]
+    spread_bps: Annotated[Decimal, Field(ge=0, le=10_000)]
     range_slippage_percent: Percent
     impact_bps: Annotated[Decimal, Field(ge=0, le=10_000)]
     max_participation_percent: Percent

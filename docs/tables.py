@@ -19,6 +19,10 @@ WRITTEN_BY_CODE = {
     ),
     "marts.equity": "one row per run and close",
     "marts.fills": "one row per fill of a run, in exact decimals; `marts.trades` are made of them",
+    "marts.funding_payments": (
+        "one row per hour in a position, or part of one before a fill: what a run paid for holding it, or received "
+        "(less than 0)"
+    ),
     "marts.journal": "one row per row of a session's journal, hash chain included; one begun anew is `name@hash`",
     "marts.trades": "one row per trade of a run",
     "marts.zones": "one row per [zone](smc.md): `closed_at` is its end, in the year 9999 while it is open",

@@ -92,8 +92,10 @@ def fill_event(role: int, order: Order, lots: int, candle: Candle, stage: int, c
 @rule
 def liquidated(event: Event, account: Account, slot: Slot, costs: Costs, rules: Rules) -> Event:
     """The fill of a liquidation: not beyond the price at which nothing is left, and with a fee that something is left
-    for."""
-    price = event.side * min(event.side * event.price, event.side * bankruptcy_price(account, slot, rules))
+    for. A debt that other instruments have made is none of this one's price."""
+    price = event.price
+    if equity_e8(account) >= 0:
+        price = event.side * min(event.side * price, event.side * bankruptcy_price(account, slot, rules))
     left = equity_e8(account) + slot.side * notional_e8(price - slot.last_price, event.lots, rules)
     notional = notional_e8(price, event.lots, rules)
     fee = fee_e8(notional, rules.taker_fee_ppm) + fee_e8(notional, costs.liquidation_fee_ppm)
@@ -185,7 +187,13 @@ def reference_price(role: int, order: Order, candle: Candle) -> int:
     if role != Role.STOP and role != Role.LIQUIDATION:
         return candle.open
     met = order.price if moved_inside(order, candle) else stop_reference(order.side, order.price, candle.open)
-    return min(max(met, candle.low), candle.high)
+    return min(max(met + order.side * lag(order.side, candle), candle.low), candle.high)
+
+
+@rule
+def lag(side: int, candle: Candle) -> int:
+    """How much further than the mark trades have gone: where they were when the mark met an order, nobody knows."""
+    return max(0, candle.high - candle.mark_high) if side > 0 else max(0, candle.mark_low - candle.low)
 
 
 @rule
@@ -232,7 +240,8 @@ def is_certain(role: int, stop: Order, slot: Slot, book: Book, candle: Candle) -
     if role != Role.STOP and role != Role.LIQUIDATION:
         return True
     if role == Role.LIQUIDATION or not moved_inside(stop, candle):
-        gapped = stop_touched(stop.side, stop.price, candle.open, candle.open)
+        one_price = candle.mark_high == candle.high and candle.mark_low == candle.low
+        gapped = one_price and stop_touched(stop.side, stop.price, candle.open, candle.open)
         return gapped or target_touched(book, candle) == 0
     if slot.entered_at == stop.placed_at and slot.side * (slot.signal_price - stop.price) > 0:
         return target_touched(book, candle) == 0

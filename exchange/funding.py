@@ -57,6 +57,7 @@ def owed_e8(funding: Funding, instrument: int, slot: Slot, since: int, until: in
     owed, at = 0, since
     while at < until:
         hour = at // HOUR_US
+        assert 0 <= hour - funding.first_hour < funding.rates.shape[1], "an hour without a rate"
         end = min(until, (hour + 1) * HOUR_US)
         rate = int(funding.rates[instrument, hour - funding.first_hour])
         owed += accrued_e8(slot.side * rate, slot.lots, end // 1000 - at // 1000)

@@ -18,10 +18,14 @@ from trading.rules.accounting import notional_e8
 def liquidation_order(account: Account, slot: Slot, candle: Candle, rules: Rules) -> Order:
     """The venue's order inside a candle, that waits for the mark as a stop does; NO_ORDER if it is not reached.
 
-    Other instruments stand where they were last seen.
+    Other instruments stand where they were last seen. An account that is below its margin already, as when several have
+    fallen together, waits for nothing: whichever instrument has a candle next goes at its open.
     """
-    if slot.lots == 0 or account.maintenance_e8 == 0:
+    if slot.lots == 0 or rules.maintenance_ppm == 0:
         return NO_ORDER
+    if equity_e8(account) < account.maintenance_e8:
+        at_once = max(candle.mark_high, candle.open) if slot.side > 0 else min(candle.mark_low, candle.open)
+        return Order(-slot.side, slot.lots, at_once, slot.signal_at, 0, 0)
     level = liquidation_price(account, slot, rules)
     if level < 1 or not stop_touched(-slot.side, level, candle.mark_high, candle.mark_low):
         return NO_ORDER
@@ -43,7 +47,7 @@ def liquidation_price(account: Account, slot: Slot, rules: Rules) -> int:
 
 @rule
 def bankruptcy_price(account: Account, slot: Slot, rules: Rules) -> int:
-    """The last price at which equity is not below zero."""
+    """The last price at which equity is not below zero. Expects an equity that is not."""
     return slot.last_price - slot.side * (equity_e8(account) // notional_e8(1, slot.lots, rules))
 
 

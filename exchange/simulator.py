@@ -18,13 +18,14 @@ What it assumes, in every mode:
 * Stops slip like market orders, and both cross half the spread; slippage grows with the candle's range and with the
   order's share of its volume. Targets fill at their limit, after a gap past it too: whether the better open was there
   for us, a candle does not say. All but limit entries pay the taker fee.
-* Orders fill whole, but an entry takes at most so much of its candle's volume: the rest is called off. What must out
-  gets out, for its price.
-* Stops wait for the mark price, and trade where the trades were: not outside the candle. The close that equity is
-  valued at is the mark's.
+* Orders fill whole, but an entry takes at most so much of its candle's volume: the rest is called off, of one that
+  rested too. What must out gets out, for its price.
+* Stops wait for the mark price, and trade where the trades were: not outside the candle, and as much further than the
+  mark as trades have gone in it. The close that equity is valued at is the mark's.
 * Funding accrues at each hour's rate; it is paid before each fill, and at the first close since an hour has ended.
 * A position is liquidated inside a candle whose mark goes to where equity is below the maintenance margin, the other
-  instruments standing where they were: before the stop where that is further away.
+  instruments standing where they were: before the stop where that is further away. Where several have moved together,
+  and the close finds the account below it, the next candle's open is the end.
 * Instruments that close together move together: first all opens, then what happens inside the candles, then all
   closes, each in the order of the instruments, then all signals, in the order of their scores.
 
@@ -300,9 +301,11 @@ def funded(account: Account, world: World, instrument: int, at: int) -> Account:
     if slot.lots == 0 or world.funding.rates.shape[1] == 0:
         return account
     owed = owed_e8(world.funding, instrument, slot, since, at)
+    world.payments.append(
+        Payment(at, since, instrument, slot.signal_at, owed)
+    )  # of nothing too: its rate was asked for
     if owed == 0:
         return account
-    world.payments.append(Payment(at, since, instrument, slot.signal_at, owed))
     event = NO_EVENT._replace(
         kind=EventKind.FUNDING, at=at, instrument=instrument, amount_e8=owed, signal_at=slot.signal_at
     )
@@ -360,6 +363,7 @@ def is_no_room(decision: int) -> bool:
         or decision == Decision.CORRELATION
         or decision == Decision.MARGIN
         or decision == Decision.EXPOSURE
+        or decision == Decision.LIQUIDATION
     )
 
 

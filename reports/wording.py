@@ -131,7 +131,7 @@ def _trades_sentence(metrics: Metrics) -> str:
 def _costs_sentence(metrics: Metrics) -> str:
     costs = metrics.costs_usd
     before = metrics.net_profit_usd + costs
-    if costs <= 0 and not metrics.funding_usd:
+    if costs <= 0 and metrics.funding_usd >= 0:
         return "No costs were charged: real trading has them."
     if costs <= 0:
         return f"Funding brought {usd(-metrics.funding_usd)} USD, more than all costs together."

@@ -19,6 +19,7 @@ from exchange.rows import Candle, Ending, Fill, Payment, Verdict
 from exchange.simulator import fold
 from reports.backtest import write_report
 from reports.model import CANDLE_SCHEMA, BacktestView, intervals_of, metrics_of
+from tasks.futures.perpetuals import refuse_assumed
 from tasks.market import History, IntTable, candles_of, load_history
 from tasks.provenance import code_version, engine_hash, settings_hash, table_hash, text_hash
 from tasks.publication import publish_what_passed
@@ -157,11 +158,12 @@ def simulated(history: History, settings: Settings) -> Run:
     last = [_last_price(history, number) for number in range(len(history.instruments))]
     fills = [Fill(*row) for row in fill_table.tolist()]
     units = [rules.unit_e8 for rules in market.rules]
+    specs = [settings.instruments[name] for name in history.instruments]
+    refuse_assumed(history.rates, payment_table, specs, settings.costs)
     payments = [Payment(*row) for row in payment_table.tolist()]
     trades = trades_of(fills, last, units, payments)
     excursions = excursions_of(trades, [_ranges(history, number) for number in range(len(units))], units)
     verdicts = settled((Verdict(*row) for row in decisions.tolist()), fills, (Ending(*row) for row in endings.tolist()))
-    specs = [settings.instruments[name] for name in history.instruments]
     return Run(
         trades=trade_rows(trades, excursions, history.instruments, specs),
         fills=fill_table,
@@ -202,7 +204,7 @@ def _ranges(history: History, number: int) -> Ranges:
 def _view(settings: Settings, request: Request, strategy: Strategy, history: History, run: Run) -> BacktestView:
     hashes = {
         "strategy": strategy.hash,
-        "data": table_hash([history.market.candles, history.market.signals, history.market.funding.rates]),
+        "data": table_hash(history.market.tables),
         "configuration": text_hash(settings_hash(settings), ",".join(history.instruments), history.timeframe),
         "engine": engine_hash(),
     }

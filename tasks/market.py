@@ -25,6 +25,7 @@ from warehouse.strategies.zones import NO_ZONES, zones_behind
 
 IntTable = NDArray[np.int64]
 
+MOST_INSTRUMENTS = 1_024  # times microseconds since 1970 it fits 63 bits
 HOUR, DAY = timedelta(hours=1), timedelta(days=1)
 DISTANCES = tuple(name for name in Signal._fields if name.endswith("_distance"))
 
@@ -38,6 +39,11 @@ class Market(NamedTuple):
     costs: Costs
     account: Account
     funding: Funding = NO_FUNDING  # covers the candles, or has no rates
+
+    @property
+    def tables(self) -> tuple[IntTable, ...]:
+        """All that differs between two markets under the same settings."""
+        return self.candles, self.signals, self.funding.rates
 
 
 class History(NamedTuple):
@@ -127,10 +133,11 @@ def read_traded(
     contracts = [spec.futures for spec in specs]
     opened_first, opened_last = _bounds(candles)
     charts = read_charts(connection, contracts, frame, opened_first, opened_last) if own_prices else NO_CHARTS
-    table = _table(candle_columns(candles, charts, names, specs, _ppm(settings.costs.basis_bps)), Candle._fields)
+    columns, charted = candle_columns(candles, charts, names, specs, _ppm(settings.costs.basis_bps))
+    table = _table(columns, Candle._fields)
     told = read_funding(connection, contracts, opened_first - HOUR, opened_last + DAY)
     rates = hourly_rates(told, table, specs, settings.costs)
-    return Traded(names, frame, last, candles, table, rates, len(charts))
+    return Traded(names, frame, last, candles, table, rates, charted)
 
 
 def history_of(
@@ -157,7 +164,9 @@ def history_of(
     first_candle_at, last_candle_at = _bounds(traded.candles)
     market = Market(
         candles=traded.table,
-        signals=signal_table(proposals, names, specs, settings.costs.basis_bps, first_candle_at),
+        signals=at_own_closes(
+            signal_table(proposals, names, specs, settings.costs.basis_bps, first_candle_at), traded.table
+        ),
         rules=tuple(rules_of(settings, name, spec) for name, spec in zip(names, specs, strict=True)),
         costs=costs_of(settings.costs),
         account=account_for(settings.risk.starting_cash_usd),
@@ -227,6 +236,18 @@ def signal_table(
     return _table(table.sort("known_at", "instrument"), Signal._fields)
 
 
+def at_own_closes(signals: IntTable, candles: IntTable) -> IntTable:
+    """Signals at the price that the perpetual stood at when their candle closed: what is asked for is asked there."""
+    closed_at, close = (candles[:, Candle._fields.index(name)] for name in ("closed_at", "close"))
+    stood_at = closed_at * MOST_INSTRUMENTS + candles[:, 0]  # ascending, as the candles are in this order
+    asked_at = signals[:, Signal._fields.index("signal_at")] * MOST_INSTRUMENTS + signals[:, 0]
+    place = np.minimum(np.searchsorted(stood_at, asked_at), len(candles) - 1)
+    price = Signal._fields.index("price")
+    moved = signals.copy()
+    moved[:, price] = np.where(stood_at[place] == asked_at, close[place], signals[:, price])
+    return moved
+
+
 def rules_of(settings: Settings, name: str, spec: Instrument) -> Rules:
     """Contract and limits in the core's units.
 
@@ -269,7 +290,15 @@ def _bounds(candles: pl.DataFrame) -> tuple[datetime, datetime]:
 
 
 def _specs(settings: Settings, names: Sequence[str]) -> list[Instrument]:
-    return [_spec(settings, name) for name in names]
+    specs = [_spec(settings, name) for name in names]
+    for spec in specs:
+        same = [other for other, each in zip(names, specs, strict=True) if each.futures == spec.futures]
+        if len(same) > 1:
+            raise InputUnusable(
+                f"{' and '.join(same)} are traded on one perpetual, {spec.futures}: the venue would make one position "
+                "of both. Name one of them."
+            )
+    return specs
 
 
 def _bucket_number(settings: Settings, bucket: str) -> int:

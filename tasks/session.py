@@ -187,7 +187,12 @@ def first_revision(past: Past, market: Market, instruments: Sequence[str]) -> st
         return None
     began_at = min(candle.opened_at for candle in past.candles)
     span = began_at, past.last_close_at
-    candle = _first_change(set(past.candles), _between(market.candles, CLOSED_AT, *span), CLOSED_AT, instruments)
+    # Volumes are corrected for days, and no decision is made on one.
+    was, is_now = (
+        {tuple(Candle(*row)._replace(volume_lots=0)) for row in rows}
+        for rows in (past.candles, _between(market.candles, CLOSED_AT, *span))
+    )
+    candle = _first_change(was, is_now, CLOSED_AT, instruments)
     if candle is not None:
         return f"the candle of {candle}"
     signal = _first_change(set(past.signals), _between(market.signals, KNOWN_AT, *span), SIGNAL_AT, instruments)

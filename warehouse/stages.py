@@ -31,7 +31,9 @@ from warehouse.strategies.contract import is_strategy
 NOT_STAGES = frozenset({"checks", "raw"})  # checks return offenders, raw tables are landed
 SOURCE_SCHEMAS = frozenset({"raw", "checks", "meta"})
 # Tables among the marts that code writes: a stage may read them, and no file may take their name.
-WRITTEN_BY_CODE = frozenset({"marts.backtests", "marts.decisions", "marts.equity", "marts.journal", "marts.trades"})
+WRITTEN_BY_CODE = frozenset(
+    f"marts.{name}" for name in ("backtests", "decisions", "equity", "fills", "funding_payments", "journal", "trades")
+)
 MADE_OF_CANDLES = frozenset({indicators.TABLE, smc.TABLE, smc.ZONES, rejections.ALL})
 _NAME = re.compile(r"[a-z][a-z0-9_]*")
 

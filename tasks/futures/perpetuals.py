@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from config.settings import Costs, Instrument
 from exchange.funding import HOUR_US
-from exchange.rows import NO_FUNDING, Candle, Funding
+from exchange.rows import NO_FUNDING, Candle, Funding, Payment
 from trading.errors import InputUnusable
 from trading.model import PPM
 
@@ -41,19 +41,21 @@ NO_RATES = Rates(NO_FUNDING, np.zeros((0, 0), np.bool_))
 
 def candle_columns(
     candles: pl.DataFrame, charts: pl.DataFrame, names: Sequence[str], specs: Sequence[Instrument], basis_ppm: int
-) -> pl.DataFrame:
-    """Candles of the perpetuals in the columns of `Candle`, by close, then instrument.
+) -> tuple[pl.DataFrame, int]:
+    """Candles of the perpetuals in the columns of `Candle`, by close, then instrument; and of how many the prices are
+    the perpetual's own.
 
     Prices are those at which the perpetual traded (`charts`, columns of `warehouse.reference.perpetuals`), where it is
-    known; else those of spot with the basis added. To the nearest tick, exact until then. Volumes are in lots, of the
-    perpetual or else of spot.
+    known; else those of spot with the basis added. To the nearest tick, exact until then. Volumes are in whole lots, of
+    the perpetual or else of spot; where only its mark is known, nothing traded.
 
     Raises InputUnusable: a price is below one tick of its perpetual.
     """
     numbers = range(len(names))
     tick = _each(numbers, [int(spec.tick_usd * PRICE_SCALE) for spec in specs], pl.Int128)
-    lot = _each(numbers, [float(spec.lot_base) for spec in specs], pl.Float64)
-    volume = (pl.col("volume").cast(pl.Float64) / lot).floor().cast(pl.Int64).alias("volume_lots")
+    lot = _each(numbers, [int(spec.lot_base * PRICE_SCALE) for spec in specs], pl.Int128)
+    volume = (pl.col("volume").cast(pl.Decimal(38, 10)).to_physical().cast(pl.Int128) // lot).cast(pl.Int64)
+    volume = volume.alias("volume_lots")
     spot = candles.with_columns(_number(names)).select(
         "instrument", _us("opened_at"), _us("closed_at"), *(_ticks(price, tick, PPM + basis_ppm) for price in PRICES),
         volume,
@@ -72,7 +74,7 @@ def candle_columns(
             f"{len(too_low)} candles of {names[too_low['instrument'][0]]} trade below one tick of the perpetual "
             "that settings.instruments names for it."
         )
-    return table.select(Candle._fields).sort("closed_at", "instrument")
+    return table.select(Candle._fields).sort("closed_at", "instrument"), both["open_own"].count()
 
 
 def hourly_rates(told: pl.DataFrame, candles: NDArray[np.int64], specs: Sequence[Instrument], costs: Costs) -> Rates:
@@ -81,7 +83,7 @@ def hourly_rates(told: pl.DataFrame, candles: NDArray[np.int64], specs: Sequence
     `told` has the columns of `warehouse.reference.perpetuals.read_funding`. An assumed rate is a share of the price
     that was known when its hour began.
 
-    Raises InputUnusable: an hour has no rate, and none is to be assumed (I51); names the contract and the hour.
+    Whether rates may be assumed is asked of those that were needed, see `refuse_assumed`.
     """
     if costs.funding == "none":
         return NO_RATES
@@ -95,8 +97,6 @@ def hourly_rates(told: pl.DataFrame, candles: NDArray[np.int64], specs: Sequence
         inside = (column >= 0) & (column < hours)
         rates[number, column[inside]] = per_lot[inside]
         assumed[number, column[inside]] = False
-        if costs.funding == "historical" and assumed[number].any():
-            _refuse_hour(spec.futures, int(assumed[number].sum()), first_hour + int(assumed[number].argmax()))
         missing = assumed[number]
         share = float(costs.assumed_funding_percent) / 100
         prices = _known_prices(candles, number, first_hour, hours) * float(spec.tick_usd)
@@ -105,16 +105,35 @@ def hourly_rates(told: pl.DataFrame, candles: NDArray[np.int64], specs: Sequence
 
 
 def hours_held(rates: Rates, payments: NDArray[np.int64]) -> tuple[int, int]:
-    """Of how many hours the payments (columns of `Payment`) are, counted once each, and of how many the rate was
-    assumed."""
-    if not len(payments):
-        return 0, 0
-    until, since, instrument = (payments[:, column] for column in (0, 1, 2))
-    begin, end = since // HOUR_US - rates.funding.first_hour, (until - 1) // HOUR_US - rates.funding.first_hour + 1
-    counted = np.concatenate(
-        (np.zeros((len(rates.assumed), 1), np.int64), rates.assumed.cumsum(axis=1, dtype=np.int64)), axis=1
+    """In how many hours of an instrument a position was held, by its payments (columns of `Payment`), and in how many
+    of them at an assumed rate."""
+    held = _held(rates, payments)
+    return int(held.sum()), int((held & rates.assumed).sum())
+
+
+def refuse_assumed(rates: Rates, payments: NDArray[np.int64], specs: Sequence[Instrument], costs: Costs) -> None:
+    """Raise InputUnusable when an hour that was paid for has no rate, and none is to be assumed (I51); names it."""
+    unknown = _held(rates, payments) & rates.assumed
+    if costs.funding != "historical" or not unknown.any():
+        return
+    number = int(unknown.any(axis=1).argmax())
+    began = datetime.fromtimestamp((rates.funding.first_hour + int(unknown[number].argmax())) * 3600, UTC)
+    raise InputUnusable(
+        f"{int(unknown[number].sum()):,} hours in a position of {specs[number].futures} have no funding rate, the "
+        f"first begins at {began:%Y-%m-%d %H:%M} UTC: backfill the rates, trade a span that has them, or set "
+        "costs.funding = 'assumed'."
     )
-    return int((end - begin).sum()), int((counted[instrument, end] - counted[instrument, begin]).sum())
+
+
+def _held(rates: Rates, payments: NDArray[np.int64]) -> NDArray[np.bool_]:
+    """Hours, as in `rates`, that payments are of."""
+    steps = np.zeros((rates.assumed.shape[0], rates.assumed.shape[1] + 1), np.int64)
+    if len(payments):
+        until, since, instrument = (payments[:, Payment._fields.index(name)] for name in ("at", "since", "instrument"))
+        np.add.at(steps, (instrument, since // HOUR_US - rates.funding.first_hour), 1)
+        np.add.at(steps, (instrument, (until - 1) // HOUR_US - rates.funding.first_hour + 1), -1)
+    held: NDArray[np.bool_] = steps.cumsum(axis=1)[:, :-1] > 0
+    return held
 
 
 def _hours(candles: NDArray[np.int64]) -> tuple[int, int]:
@@ -133,14 +152,6 @@ def _known_prices(candles: NDArray[np.int64], number: int, first_hour: int, hour
     last = np.searchsorted(closed, began, side="right") - 1
     known: NDArray[np.int64] = np.where(last >= 0, close[np.maximum(last, 0)], opened[0])
     return known
-
-
-def _refuse_hour(contract: str, missing: int, hour: int) -> None:
-    began = datetime.fromtimestamp(hour * 3600, UTC)
-    raise InputUnusable(
-        f"{missing:,} hours of {contract} have no funding rate, the first begins at {began:%Y-%m-%d %H:%M} UTC: "
-        "backfill the rates, trade a span that has them, or set costs.funding = 'assumed'."
-    )
 
 
 def _ticks(price: str, tick: pl.Expr, factor_ppm: int) -> pl.Expr:

@@ -44,13 +44,16 @@ def prices_and_funding(settings: Settings, history: History, payments: IntTable)
         prices = f"No candles of the perpetuals are known: they trade at {basis}, and their mark price is that too."
     else:
         prices = (
-            f"{history.charted:,} candles were read with the perpetuals' own prices, and their mark where it is known; "
-            f"without them they trade at {basis}."
+            f"{history.charted:,} candles have prices at which the perpetuals traded, and their mark where it is "
+            f"known; without them they trade at {basis}."
         )
     if costs.funding == "none":
         return prices, "No funding is paid or received."
     held, assumed = hours_held(history.rates, payments)
-    paid = f"Funding is paid by the hour: {held:,} hours of positions, each at its rate."
+    paid = (
+        f"Funding is paid by the hour: {held:,} hours of positions, each at its rate. Of a candle in which a trade "
+        "ends it is that of the whole candle; of one in which an entry filled at its limit, none."
+    )
     if not assumed:
         return prices, paid
     doubt = (
@@ -82,8 +85,8 @@ def assumptions(settings: Settings, max_entry_delay_us: int) -> tuple[str, ...]:
     )
     slippage = (
         f"Market orders and stops cross half a spread of {costs.spread_bps} bps and slip {costs.slippage_bps} bps, "
-        f"{costs.range_slippage_percent} % of their candle's range, and {costs.impact_bps} bps in proportion to their "
-        "share of its volume."
+        f"{costs.range_slippage_percent} % of the range of their candle, and {costs.impact_bps} bps in proportion to "
+        "their share of its volume."
     )
     sizing = (
         f"Each trade risks {risk.risk_per_trade_percent} % of equity between entry and stop, with at most "
@@ -119,7 +122,7 @@ def _sizes(settings: Settings) -> str:
     share = settings.costs.max_participation_percent
     if share == 0:
         return "orders fill whole."
-    return f"an entry takes at most {share} % of its candle's volume, all other orders fill whole."
+    return f"an entry takes at most {share} % of the volume of its candle, all other orders fill whole."
 
 
 def _margins(settings: Settings) -> Iterator[str]:
@@ -131,12 +134,13 @@ def _margins(settings: Settings) -> Iterator[str]:
     for (initial, maintenance), group in groupby(asked, lambda each: each[:2]):
         names = ", ".join(name for *_, name in group)
         if initial == 0:
-            yield f"No margin is asked for {names}, and nothing is liquidated."
+            yield f"No margin is asked for {names}, and they are not liquidated."
             continue
         yield (
             f"{names}: entering takes {initial} % of the value at entry as margin, holding {maintenance} %, whatever "
             "the size. A position is liquidated whole where equity falls below that at the mark price, for a fee of "
-            f"{settings.costs.liquidation_fee_percent} % beside the taker's, and no account owes."
+            f"{settings.costs.liquidation_fee_percent} % beside that of a taker, and not beyond the price at which "
+            "nothing is left."
         )
 
 

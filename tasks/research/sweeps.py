@@ -40,7 +40,12 @@ from warehouse.strategies.running import candles_hash, publication
 from warehouse.sweeps import SetResult, SweepFile, Window, sweep_file, told
 
 OBJECTIVES = get_args(Objective)
-ROWS_ARE_MADE_BY = ("tasks/market.py", "tasks/research/benches.py", "reports/model.py")  # beside the engine
+ROWS_ARE_MADE_BY = (
+    "tasks/market.py",
+    "tasks/futures/perpetuals.py",
+    "tasks/research/benches.py",
+    "reports/model.py",
+)  # beside the engine
 STORED_EVERY_S = 1.0
 SHOWN = 10
 
@@ -280,7 +285,7 @@ def _facts(
     hashes = {
         "strategy": strategy.hash,
         # A set that is not the default may read what the default does not.
-        "data": text_hash(candles, table_hash([history.market.candles, history.market.signals])),
+        "data": text_hash(candles, table_hash(history.market.tables)),
         "configuration": text_hash(settings_hash(settings), ",".join(history.instruments), history.timeframe),
         "engine": text_hash(engine_hash(), *((ROOT / name).read_text(encoding="utf-8") for name in ROWS_ARE_MADE_BY)),
         "sets": text_hash(*(json.dumps(dict(each)) for each in sets)),

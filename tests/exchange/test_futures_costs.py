@@ -144,6 +144,11 @@ class TestMark:
         spike = candle(2, (10_000, 10_000, 9_800, 10_000), mark_high=10_000, mark_low=9_950, mark_close=10_000)
         assert len(fills_of(lived(candle(1), spike)[1])) == 1
 
+    def test_a_stop_trades_as_much_further_than_the_mark_as_trades_have_gone(self):
+        crash = candle(2, (10_000, 10_000, 9_500, 9_500), mark_high=10_000, mark_low=9_890, mark_close=9_895)
+        stop = fills_of(lived(candle(1), crash)[1])[-1]
+        assert (stop.role, stop.price) == (Role.STOP, 9_900 - (9_890 - 9_500))
+
     def test_a_stop_that_only_the_mark_has_met_trades_where_something_traded(self):
         dip = candle(2, (10_000, 10_000, 9_920, 9_950), mark_high=10_000, mark_low=9_890, mark_close=9_950)
         stop = fills_of(lived(candle(1), dip)[1])[-1]
@@ -282,6 +287,25 @@ class TestLiquidation:
         )  # fmt: skip
         assert fills_of(moments)[-1].role == Role.STOP
 
+    def test_what_falls_together_is_gone_at_the_next_open(self):
+        """Two longs of 100 lots, each bearable alone: at the close 1,800 USD are missing."""
+        rules = RULES._replace(risk_ppm=600_000, max_notional_ppm=2 * PPM, initial_ppm=20_000, maintenance_ppm=10_000)
+        market = Simulator([rules] * 2, FREE, opening(CASH_E8))
+        both = [candle(0), candle(0)._replace(instrument=1)]
+        far = signal(stop=6_000)
+        market.advance(both, [far, far._replace(instrument=1)])
+        market.advance([candle(1), candle(1)._replace(instrument=1)])
+        low = candle(2, (10_000, 10_000, 4_100, 4_100))
+        market.advance([low, low._replace(instrument=1)])
+        assert equity_e8(market.account) < 0
+        moment = market.advance([candle(3), candle(3)._replace(instrument=1)])
+        assert [(fill.role, fill.price) for fill in moment.fills][0] == (Role.LIQUIDATION, 10_000)
+
+    def test_an_instrument_without_margin_is_not_liquidated(self):
+        free = RULES._replace(risk_ppm=PPM, max_notional_ppm=20 * PPM)
+        market, moments = lived(candle(1), candle(2, (9_000,) * 4), proposal=signal(stop=390), rules=free)
+        assert fills_of(moments)[-1].role == Role.STOP
+
     def test_the_ledger_says_so(self):
         _, moments = self.gapped(9_550)
         (trade,) = trades_of(fills_of(moments), [LastPrice(0, 0)], [CENT])
@@ -311,6 +335,14 @@ class TestRatesThatWereTold:
         assert [rate.rate_e12 for moment in moments for rate in moment.rates] == [RATE, 3 * RATE]
         otherwise = Funding(np.array([[9, 9, 9, 9]]) * RATE, START // HOUR_US)
         again = Simulator([RULES], FREE, opening(CASH_E8), otherwise)
+        replayed = [again.advance([candle(0)], [signal()])]
+        replayed += [again.advance([candle(bar)], rates=moments[bar].rates) for bar in (1, 2)]
+        assert replayed == moments
+
+    def test_an_hour_that_cost_nothing_replays_to_that_though_its_rate_is_told_later(self):
+        nothing = Funding(np.zeros((1, 4), np.int64), START // HOUR_US)
+        _, moments = lived(candle(1), candle(2), funding=nothing)
+        again = Simulator([RULES], FREE, opening(CASH_E8), Funding(np.full((1, 4), RATE), START // HOUR_US))
         replayed = [again.advance([candle(0)], [signal()])]
         replayed += [again.advance([candle(bar)], rates=moments[bar].rates) for bar in (1, 2)]
         assert replayed == moments

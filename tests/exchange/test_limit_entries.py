@@ -156,10 +156,6 @@ class TestItsEnd:
             market.advance([candle(0, *QUIET)], [limited()])
             assert len(market.advance([candle(bar, 10_000, 10_010, 9_949, 10_000)]).fills) == filled
 
-    def test_its_verdict_says_until_when_it_waits(self):
-        (verdict,) = simulator(rules=PATIENT).advance([candle(0, *QUIET)], [limited()]).decisions
-        assert verdict.expires_at == close_of(3) - 1
-
 
 BETWEEN = {
     Decision.DRAWDOWN: PATIENT._replace(max_drawdown_ppm=5_000),

@@ -4,6 +4,7 @@ from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from pathlib import Path
 
+import numpy as np
 import polars as pl
 import pytest
 from hypothesis import given
@@ -13,7 +14,7 @@ from config.settings import Instrument, Settings, load_settings
 from exchange.rows import Candle, Signal
 from tasks import market
 from tasks.futures.perpetuals import NO_CHARTS, candle_columns
-from tasks.market import DISTANCES, load_history, rules_of, signal_table
+from tasks.market import DISTANCES, at_own_closes, load_history, rules_of, signal_table
 from trading.errors import InputUnusable, SetupFailed
 from warehouse.strategies.loading import Strategy, load_strategy
 
@@ -67,7 +68,7 @@ def charts(*rows: tuple[str, int, str, str, str, str, str, str | None, str | Non
 
 
 def candles_of(frame: pl.DataFrame, basis_ppm: int = 0, own: pl.DataFrame | None = None) -> list[Candle]:
-    table = candle_columns(frame, NO_CHARTS if own is None else own, NAMES, SPECS, basis_ppm)
+    table, _ = candle_columns(frame, NO_CHARTS if own is None else own, NAMES, SPECS, basis_ppm)
     return [Candle(*row) for row in table.rows()]
 
 
@@ -113,6 +114,40 @@ def test_where_the_perpetual_traded_its_own_prices_and_volume_count():
         (10005, 10005, 10005, 10005, 0, 0, 0, 5_000),
         (10010, 10020, 10010, 10015, 10030, 9990, 10012, 70_001),
     ]
+
+
+def test_where_only_its_mark_is_known_nothing_traded():
+    own = charts(("PF_XBTUSD", 0, *[None] * 4, "0", "10030", "9990", "10011"))
+    assert candles_of(candle_frame(("BTC/USD", 0, *["10000"] * 4)), 0, own)[0][3:] == (
+        *[10_000] * 4, 10_030, 9_990, 10_011, 0,
+    )  # fmt: skip
+
+
+def test_volumes_are_whole_lots_exactly():
+    own = charts(("PF_ETHUSD", 0, *["1000"] * 4, "0.003", None, None, None))
+    assert candles_of(candle_frame(("ETH/USD", 0, *["1000"] * 4)), 0, own)[0].volume_lots == 3
+
+
+def test_a_signal_asks_for_the_price_that_its_perpetual_closed_at():
+    own = charts(("PF_XBTUSD", 0, *["9950"] * 4, "1", None, None, None))
+    frame = candle_frame(("BTC/USD", 0, *["10000"] * 4), ("ETH/USD", 0, *["1000"] * 4))
+    table = np.array(candles_of(frame, 0, own))
+    given = signal_frame(
+        ("BTC/USD", 1, 1, "long", 10_000.0, 50.0, None), ("ETH/USD", 1, 1, "long", 1_000.0, 5.0, None),
+        ("BTC/USD", 2, 2, "long", 10_001.0, 50.0, None),
+    )  # fmt: skip
+    signals = at_own_closes(signal_table(given, NAMES, SPECS, Decimal(0), AT), table)
+    assert [Signal(*row).price for row in signals.tolist()] == [9_950, 10_000, 10_001]
+
+
+def test_two_spot_markets_of_one_perpetual_are_refused_by_name(settings):
+    twice = {**settings.instruments, "BTC/USDT": settings.instruments["BTC/USD"]}
+    with pytest.raises(InputUnusable, match="BTC/USD and BTC/USDT are traded on one perpetual, PF_XBTUSD"):
+        load_history(
+            settings.model_copy(update={"instruments": twice}),
+            load_strategy(settings.paths.sql / "marts" / "signals_ema_cross.sql"),
+            instruments=("BTC/USD", "BTC/USDT"),
+        )
 
 
 def test_a_perpetual_that_traded_without_a_known_mark_has_none():

@@ -12,7 +12,7 @@ from exchange.funding import HOUR_US
 from exchange.rows import Payment
 from tasks.backtests import run_backtest
 from tasks.candles import publish
-from tasks.futures.perpetuals import hourly_rates, hours_held
+from tasks.futures.perpetuals import hourly_rates, hours_held, refuse_assumed
 from tasks.stages import build_all, check_all
 from trading.errors import InputUnusable
 from warehouse.connection import unit_of_work
@@ -56,9 +56,13 @@ def test_a_rate_of_one_coin_becomes_one_of_a_lot():
     assert (known.funding.first_hour, known.assumed.any()) == (FIRST_HOUR, False)
 
 
-def test_an_hour_without_a_rate_is_an_error_that_names_it_i51():
-    with pytest.raises(InputUnusable, match=r"1 hours of PF_XBTUSD have no funding rate, .* 2023-01-01 01:00 UTC"):
-        rates(told((0, 1.5), (2, 1.5)), candles(3), funding="historical")
+def test_an_hour_in_a_position_without_a_rate_is_an_error_that_names_it_i51():
+    known = rates(told((0, 1.5), (2, 1.5)), candles(3), funding="historical")
+    held = np.array([Payment((FIRST_HOUR + 3) * HOUR_US, FIRST_HOUR * HOUR_US + 5, 0, 0, 1)])
+    with pytest.raises(InputUnusable, match=r"1 hours in a position of PF_XBTUSD .* 2023-01-01 01:00 UTC"):
+        refuse_assumed(known, held, [SPEC], costs(funding="historical"))
+    refuse_assumed(known, held[:0], [SPEC], costs(funding="historical"))
+    refuse_assumed(known, held, [SPEC], costs(funding="assumed"))
 
 
 def test_or_it_costs_a_share_of_the_price_that_was_known_when_it_began():
@@ -85,11 +89,13 @@ def test_a_candle_of_a_day_needs_all_its_hours():
     assert rates(told(), day, funding="assumed").funding.rates.shape == (1, 24)
 
 
-def test_hours_are_counted_once_for_each_payment_that_they_are_part_of():
+def test_hours_are_counted_once_however_often_they_are_paid_for():
     known = rates(told((0, 1.5), (1, 1.5)), candles(4), funding="assumed")
+    half = FIRST_HOUR * HOUR_US + HOUR_US // 2
     paid = [
-        Payment((FIRST_HOUR + 2) * HOUR_US, FIRST_HOUR * HOUR_US + 5, 0, 0, 1),
-        Payment((FIRST_HOUR + 4) * HOUR_US, (FIRST_HOUR + 2) * HOUR_US, 0, 0, 1),
+        Payment(half, FIRST_HOUR * HOUR_US + 5, 0, 0, 1),
+        Payment((FIRST_HOUR + 2) * HOUR_US, half, 0, 0, 1),
+        Payment((FIRST_HOUR + 4) * HOUR_US, (FIRST_HOUR + 2) * HOUR_US, 0, 0, 0),
     ]
     assert hours_held(known, np.array(paid)) == (4, 2)
     assert hours_held(known, np.zeros((0, 5), np.int64)) == (0, 0)
@@ -116,7 +122,7 @@ def test_what_was_paid_for_holding_is_rows_that_add_up(settings):
             " where run_id = ? group by trade_no order by trade_no",
             [summary.run_id],
         ).fetchall()
-    trades = summary.view.trades.filter(pl.col("funding_usd") != 0)
+    trades = summary.view.trades
     assert [row[0] for row in rows] == trades["trade_no"].to_list()
     assert [row[1] for row in rows] == pytest.approx(trades["funding_usd"].to_list(), abs=1e-9)
     assert all(since >= entered for (_, _, since, _), entered in zip(rows, trades["entered_at"], strict=True))

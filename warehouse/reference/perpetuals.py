@@ -14,10 +14,10 @@ def read_charts(
     first: datetime,
     last: datetime,
 ) -> pl.DataFrame:
-    """Trade and mark candles that open between `first` and `last`: one row per contract and open, of those with trades.
+    """Trade and mark candles that open between `first` and `last`: one row per contract and open.
 
-    Columns contract, opened_at, open, high, low, close, volume, and mark_high, mark_low, mark_close, which are null
-    where no mark is known; exact decimals, the volume in the base currency.
+    Columns contract, opened_at, open, high, low, close, volume, which are null (the volume 0) where nothing traded, and
+    mark_high, mark_low, mark_close, which are null where no mark is known; exact decimals, the volume in the base.
     """
     return connection.execute(
         """
@@ -27,13 +27,12 @@ def read_charts(
                 and opened_at between $first and $last
         )
         select
-            trades.instrument as contract, trades.opened_at, trades.open, trades.high, trades.low, trades.close,
-            trades.volume, marks.high as mark_high, marks.low as mark_low, marks.close as mark_close
-        from wanted as trades
-        left join wanted as marks
-            on marks.price = 'mark' and marks.instrument = trades.instrument and marks.opened_at = trades.opened_at
-        where trades.price = 'trade'
-        order by trades.instrument, trades.opened_at
+            instrument as contract, opened_at, trades.open, trades.high, trades.low, trades.close,
+            coalesce(trades.volume, 0) as volume,
+            marks.high as mark_high, marks.low as mark_low, marks.close as mark_close
+        from (from wanted where price = 'trade') as trades
+        full join (from wanted where price = 'mark') as marks using (instrument, opened_at)
+        order by instrument, opened_at
         """,
         {"contracts": list(contracts), "timeframe": timeframe, "first": first, "last": last},
     ).pl()
