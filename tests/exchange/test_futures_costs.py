@@ -299,11 +299,11 @@ class TestLiquidation:
         market.advance([low, low._replace(instrument=1)])
         assert equity_e8(market.account) < 0
         moment = market.advance([candle(3), candle(3)._replace(instrument=1)])
-        assert [(fill.role, fill.price) for fill in moment.fills][0] == (Role.LIQUIDATION, 10_000)
+        assert moment.fills[0][2:6] == (Role.LIQUIDATION, SHORT, 100, 10_000)
 
     def test_an_instrument_without_margin_is_not_liquidated(self):
         free = RULES._replace(risk_ppm=PPM, max_notional_ppm=20 * PPM)
-        market, moments = lived(candle(1), candle(2, (9_000,) * 4), proposal=signal(stop=390), rules=free)
+        _, moments = lived(candle(1), candle(2, (9_000,) * 4), proposal=signal(stop=390), rules=free)
         assert fills_of(moments)[-1].role == Role.STOP
 
     def test_the_ledger_says_so(self):
