@@ -133,10 +133,10 @@ def test_months_and_costs_show_the_figures_of_the_run(browser, report):
         return [step.innerText.replace('\\n', ' '), width / step.querySelector('.track').clientWidth];
     })"""
     (before, before_long), *taken, (net, net_long) = tab.value(steps)
-    assert (before, net) == ("Before costs −489.75", "Net −803.50")
+    assert (before, net) == ("Before costs −486.00", "Net −803.50")
     assert {text for text, _ in taken} >= {"Fees −303.75", "Slippage −10.00"}
     assert net_long == pytest.approx(before_long + sum(length for _, length in taken), abs=0.01)
-    assert before_long == pytest.approx(489.75 / 803.50, abs=0.01)
+    assert before_long == pytest.approx(486.00 / 803.50, abs=0.01)
 
 
 def test_the_table_is_filtered_and_sorted(browser, report):
