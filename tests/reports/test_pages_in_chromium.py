@@ -134,8 +134,9 @@ def test_months_and_costs_show_the_figures_of_the_run(browser, report):
     })"""
     (before, before_long), *taken, (net, net_long) = tab.value(steps)
     assert (before, net) == ("Before costs −486.00", "Net −803.50")
-    assert {text for text, _ in taken} >= {"Fees −303.75", "Slippage −10.00"}
-    assert net_long == pytest.approx(before_long + sum(length for _, length in taken), abs=0.01)
+    assert [text for text, _ in taken] == ["Fees −303.75", "Spread −7.50", "Slippage −10.00", "Funding +3.75"]
+    lengths = [-length if "+" in text else length for text, length in taken]  # what was received leads back
+    assert net_long == pytest.approx(before_long + sum(lengths), abs=0.01)
     assert before_long == pytest.approx(486.00 / 803.50, abs=0.01)
 
 
